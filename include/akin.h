@@ -1,0 +1,386 @@
+/*
+ * akin: image similarity with CLIP and DINOv2.
+ *
+ * Rules that hold for every function here:
+ *  - akin_status is 0 on success and negative on failure; the same code and
+ *    one line of text are put into *err, which may be NULL. akin_error belongs
+ *    to the caller and is never allocated, so it works when memory is short.
+ *  - An object is opened by akin_x_open(&object, ...) and closed by
+ *    akin_x_close(&object), which sets the pointer to NULL and accepts NULL.
+ *    On failure open leaves *object NULL and owns nothing.
+ *  - Options are structs that begin with `size_t size`; set it to sizeof the
+ *    struct. A NULL pointer to options means the defaults, and so does a
+ *    member that is zero unless its comment says otherwise.
+ *  - Nothing here prints, exits, changes the locale or the working directory.
+ *  - Paths are bytes as the system knows them, ended by a zero.
+ */
+#ifndef AKIN_H
+#define AKIN_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(__GNUC__)
+#define AKIN_API __attribute__((visibility("default")))
+#define AKIN_MUST_CHECK __attribute__((warn_unused_result))
+#else
+#define AKIN_API
+#define AKIN_MUST_CHECK
+#endif
+
+/* ------------------------------------------------------------- errors -- */
+
+typedef enum akin_status {
+    AKIN_OK = 0,
+    AKIN_EUSAGE = -1,     /* the call itself is wrong */
+    AKIN_ENOMEM = -2,     /* memory is short */
+    AKIN_EIO = -3,        /* the system refused: disc full, permission, ... */
+    AKIN_ENOTFOUND = -4,  /* no such file, folder, model or row */
+    AKIN_ENOTIMAGE = -5,  /* the bytes are no image of a known format */
+    AKIN_EFORMAT = -6,    /* an image, or weights, that break their format */
+    AKIN_ELIMIT = -7,     /* beyond a limit of akin_limits or of the format */
+    AKIN_EMODEL = -8,     /* weights or config that do not make a model */
+    AKIN_EINDEX = -9,     /* not an index, or one that does not fit */
+    AKIN_ECORRUPT = -10,  /* an index whose checksums do not hold */
+    AKIN_ELOCKED = -11,   /* another process writes to this index */
+    AKIN_ENETWORK = -12,  /* the hub cannot be reached or said no */
+    AKIN_ECANCELLED = -13 /* the caller's progress function asked to stop */
+} akin_status;
+
+typedef struct akin_error {
+    akin_status code;
+    char message[1024]; /* one line of UTF-8, what + value + limit; control
+                           characters and bytes that are no UTF-8 as \xNN */
+} akin_error;
+
+/* The library's version, "major.minor.patch". */
+AKIN_API const char *akin_version(void);
+
+/*
+ * Versions of the libraries that decode images, one "name version" a line, as
+ * this build found them. The text lives as long as the process.
+ */
+AKIN_API const char *akin_decoders(void);
+
+/* ------------------------------------------------------------- images -- */
+
+/* 8-bit RGB pixels, rows from the top. Freed by akin_image_free. */
+typedef struct akin_image {
+    uint32_t width, height; /* pixels */
+    size_t stride;          /* bytes from one row to the next */
+    uint8_t *pixels;        /* [height][stride], 3 bytes a pixel */
+} akin_image;
+
+/* What an untrusted image may cost; zero means the default. docs/limits.md */
+typedef struct akin_limits {
+    size_t size;
+    uint64_t file_bytes;       /* 1 GiB */
+    uint64_t pixels;           /* 256,000,000 */
+    uint64_t memory_bytes;     /* 1 GiB of decode memory */
+    uint32_t side;             /* 65,535 pixels */
+    uint32_t jpeg_scans;       /* 100 */
+    uint64_t jpeg_scan_pixels; /* 1,500,000,000 = pixels times scans */
+    uint32_t warnings;         /* 100: a JPEG with as many is refused */
+} akin_limits;
+
+typedef enum akin_exif {
+    AKIN_EXIF_ON = 0, /* turn the picture upright as its EXIF says */
+    AKIN_EXIF_OFF = 1 /* pixels as stored, as the article does */
+} akin_exif;
+
+typedef struct akin_decode_options {
+    size_t size;
+    akin_exif exif;
+    int strict; /* refuse what is truncated or draws decoder warnings */
+    const akin_limits *limits; /* NULL: the defaults */
+} akin_decode_options;
+
+typedef struct akin_image_info {
+    const char *format;              /* "jpeg", "png", ...: a constant */
+    uint32_t stored_width, stored_height; /* before turning */
+    uint32_t orientation;            /* EXIF orientation 1 to 8; 1 if none */
+    char warning[256];               /* empty, or why the picture is partial */
+} akin_image_info;
+
+/*
+ * Decode the first picture in `bytes` [count] to upright RGB, as transformers'
+ * Pillow processors see it: alpha dropped, palette applied, 16-bit grey clipped
+ * to 255, other 16-bit samples' high byte, CMYK as Adobe writes it, no ICC
+ * profile applied. The format is read from the bytes.
+ * On success the caller owns *image. `info` may be NULL.
+ * Errors: AKIN_ENOTIMAGE, AKIN_EFORMAT, AKIN_ELIMIT, AKIN_ENOMEM.
+ * Threads: no state is shared; any number of calls at a time.
+ */
+AKIN_API akin_status akin_image_decode(akin_image *image, const void *bytes,
+                                       size_t count,
+                                       const akin_decode_options *options,
+                                       akin_image_info *info, akin_error *err)
+    AKIN_MUST_CHECK;
+
+/* The same for a file; the message begins with its path. */
+AKIN_API akin_status akin_image_read(akin_image *image, const char *path,
+                                     const akin_decode_options *options,
+                                     akin_image_info *info, akin_error *err)
+    AKIN_MUST_CHECK;
+
+/* Free the pixels and zero *image. */
+AKIN_API void akin_image_free(akin_image *image);
+
+/* ------------------------------------------------------------- models -- */
+
+typedef struct akin_model akin_model;     /* immutable once open: share it */
+typedef struct akin_session akin_session; /* one thread at a time */
+
+/* The largest dimension of a vector of any supported model. */
+#define AKIN_MAX_DIM 4096
+
+typedef enum akin_pool {
+    AKIN_POOL_DEFAULT = 0, /* as recorded, else CLIP: cls, DINOv2: mean */
+    AKIN_POOL_MEAN,        /* DINOv2: mean over class and patch tokens */
+    AKIN_POOL_CLS,         /* the class token */
+    AKIN_POOL_PATCHES      /* DINOv2: mean over the patch tokens */
+} akin_pool;
+
+typedef struct akin_model_options {
+    size_t size;
+    akin_pool pool;
+    akin_exif exif;       /* part of the model's fingerprint */
+    const char *revision; /* branch, tag or commit of a hub model, or NULL */
+    int threads;          /* that load and pack; 0: all processors */
+} akin_model_options;
+
+/*
+ * Open a model by a known name ("clip", "dinov2", "starter"), by hub id
+ * ("facebook/dinov2-small", "owner/name@revision") found in the Hugging Face
+ * cache, or by the path of a folder with config.json and weights. Never
+ * downloads: see akin_hub_pull.
+ * Errors: AKIN_ENOTFOUND when no weights are at hand (the message names the
+ * command that fetches them), AKIN_EMODEL, AKIN_EFORMAT, AKIN_EIO, AKIN_ENOMEM.
+ */
+AKIN_API akin_status akin_model_open(akin_model **model, const char *name,
+                                     const akin_model_options *options,
+                                     akin_error *err) AKIN_MUST_CHECK;
+AKIN_API void akin_model_close(akin_model **model);
+
+AKIN_API const char *akin_model_name(const akin_model *model);
+/* "clip" or "dinov2": the architecture. */
+AKIN_API const char *akin_model_family(const akin_model *model);
+/* The folder the weights were read from, absolute. */
+AKIN_API const char *akin_model_folder(const akin_model *model);
+/* How the tokens become one vector, "cls", "mean" or "patches". */
+AKIN_API const char *akin_model_pool(const akin_model *model);
+AKIN_API akin_exif akin_model_exif(const akin_model *model);
+/* Numbers in a vector. */
+AKIN_API size_t akin_model_dim(const akin_model *model);
+/*
+ * 64 hexadecimal digits over all that decides a vector: weights, config,
+ * pooling, preprocessing, precision and EXIF choice.
+ */
+AKIN_API const char *akin_model_fingerprint(const akin_model *model);
+
+/*
+ * The scratch memory of one stream through a model, allocated here and never
+ * again. It must not outlive the model. Threads: one at a time.
+ */
+AKIN_API akin_status akin_session_open(akin_session **session,
+                                       const akin_model *model,
+                                       akin_error *err) AKIN_MUST_CHECK;
+AKIN_API void akin_session_close(akin_session **session);
+
+/*
+ * `vector` [dim]: the vector transformers gives, not normalised. The same
+ * image gives the same bits from any session on the same processor.
+ */
+AKIN_API akin_status akin_embed_image(akin_session *session,
+                                      const akin_image *image, float *vector,
+                                      akin_error *err) AKIN_MUST_CHECK;
+
+/* The same from a file, with a session of its own: for a picture or two. */
+AKIN_API akin_status akin_embed_file(const akin_model *model, const char *path,
+                                     float *vector, akin_error *err)
+    AKIN_MUST_CHECK;
+
+/* Cosine of two vectors [dim], summed in double; 0 if either is zero. */
+AKIN_API double akin_cosine(const float *a, const float *b, size_t dim);
+
+/* The article's score: (cosine + 1) / 2, between 0 and 1. */
+AKIN_API double akin_score(double cosine);
+
+/* ---------------------------------------------------------------- hub -- */
+
+/*
+ * Called from time to time during long work with what is done so far and the
+ * whole (0: unknown), in the unit that the function names. A non-zero answer
+ * asks to stop: the function ends with AKIN_ECANCELLED and keeps what is done.
+ */
+typedef int (*akin_progress_fn)(void *context, const char *what, uint64_t done,
+                                uint64_t whole);
+
+typedef struct akin_hub_options {
+    size_t size;
+    const char *revision; /* branch, tag or commit; NULL: the pinned commit of
+                             a known name, else main */
+    int offline;          /* use the cache only, as HF_HUB_OFFLINE=1 does */
+    akin_progress_fn progress; /* bytes of the file `what` */
+    void *context;
+} akin_hub_options;
+
+/*
+ * Fetch what akin reads of a hub model (config, preprocessor, tokenizer,
+ * safetensors) into the Hugging Face cache, resuming and checking size and
+ * hash, and put the snapshot's folder into `folder` [capacity] if not NULL.
+ * `name` is a known name or owner/name[@revision].
+ * Environment: HF_HOME, HF_HUB_CACHE, HF_HUB_OFFLINE, HF_TOKEN,
+ * HF_ENDPOINT and the proxy variables of libcurl.
+ * Errors: AKIN_ENETWORK, AKIN_ENOTFOUND, AKIN_EFORMAT (wrong hash or size),
+ * AKIN_EIO, AKIN_ECANCELLED.
+ */
+AKIN_API akin_status akin_hub_pull(const char *name,
+                                   const akin_hub_options *options,
+                                   char *folder, size_t capacity,
+                                   akin_error *err) AKIN_MUST_CHECK;
+
+/*
+ * The folder whose weights akin_model_open would read for `name`, without
+ * reading them. AKIN_ENOTFOUND when there is none.
+ */
+AKIN_API akin_status akin_model_find(const char *name, const char *revision,
+                                     char *folder, size_t capacity,
+                                     akin_error *err) AKIN_MUST_CHECK;
+
+/* ------------------------------------------------------------ indexes -- */
+
+typedef struct akin_index akin_index; /* one writer, many readers */
+
+typedef enum akin_index_mode {
+    AKIN_INDEX_READ = 0,  /* never writes, works on read-only media */
+    AKIN_INDEX_WRITE = 1, /* takes the writer's lock */
+    AKIN_INDEX_CREATE = 2 /* the same, and makes the index if none is there */
+} akin_index_mode;
+
+/*
+ * Open the index folder at `path`.
+ * Errors: AKIN_ENOTFOUND, AKIN_EINDEX (not an index, or of a newer version),
+ * AKIN_ECORRUPT, AKIN_ELOCKED (names the holder's host and pid), AKIN_EIO.
+ * Threads: the handle is locked internally; calls may come from any thread.
+ */
+AKIN_API akin_status akin_index_open(akin_index **index, const char *path,
+                                     akin_index_mode mode, akin_error *err)
+    AKIN_MUST_CHECK;
+AKIN_API void akin_index_close(akin_index **index);
+
+typedef struct akin_index_model {
+    const char *name;        /* the name it was added by */
+    const char *folder;      /* where the weights lay */
+    const char *revision;    /* of a hub model, or "" */
+    const char *family;      /* "clip" or "dinov2" */
+    const char *pool;        /* "cls", "mean" or "patches" */
+    const char *precision;   /* "f32" */
+    const char *fingerprint; /* 64 hexadecimal digits */
+    uint32_t dim;
+    uint64_t images; /* rows that belong to a file */
+} akin_index_model;
+
+typedef struct akin_index_info {
+    uint32_t version;       /* of the layout on disk */
+    akin_exif exif;
+    uint64_t files;         /* pictures known, failed ones not counted */
+    uint64_t failed;        /* files in the table of failures */
+    uint64_t bytes;         /* on disk */
+    size_t models;          /* how many */
+    const akin_index_model *model; /* [models] */
+    size_t roots;           /* folders that were indexed */
+    const char *const *root;       /* [roots] */
+} akin_index_info;
+
+/* What the index is; the pointers live until the index is closed or written. */
+AKIN_API akin_status akin_index_describe(akin_index *index,
+                                         akin_index_info *info, akin_error *err)
+    AKIN_MUST_CHECK;
+
+/* Calls `visit` for each file that could not be read, in order of path. */
+AKIN_API akin_status akin_index_failures(
+    akin_index *index,
+    void (*visit)(void *context, const char *path, const char *reason),
+    void *context, akin_error *err) AKIN_MUST_CHECK;
+
+typedef struct akin_match {
+    const char *path; /* lives until the index is closed or written */
+    double cosine;    /* -1 to 1 */
+    double score;     /* (cosine + 1) / 2 */
+} akin_match;
+
+/*
+ * The k rows of `model` nearest to `vector` [dim] by exact cosine, best first,
+ * equal ones in order of path, into matches [k]; *found says how many.
+ */
+AKIN_API akin_status akin_index_search(akin_index *index, const char *model,
+                                       const float *vector, size_t k,
+                                       akin_match *matches, size_t *found,
+                                       akin_error *err) AKIN_MUST_CHECK;
+
+typedef enum akin_export_format {
+    AKIN_EXPORT_FAISS, /* IxF2, L2-normalised rows */
+    AKIN_EXPORT_NPY,   /* float32 [rows, dim], L2-normalised */
+    AKIN_EXPORT_JSONL  /* a line of JSON a row, with the path in it */
+} akin_export_format;
+
+/*
+ * Write the rows of `model` in order of path to `file`, whole or not at all;
+ * for FAISS and npy also `file`.paths, a path a line (refused if a path holds
+ * a newline).
+ */
+AKIN_API akin_status akin_index_export(akin_index *index, const char *model,
+                                       akin_export_format format,
+                                       const char *file, akin_error *err)
+    AKIN_MUST_CHECK;
+
+typedef struct akin_index_report {
+    uint64_t files;      /* image files seen */
+    uint64_t skipped;    /* files that are no images */
+    uint64_t added, updated, unchanged, renamed, removed;
+    uint64_t failed;     /* failures new in this run */
+    uint64_t warnings;   /* used, but truncated or damaged */
+    double seconds;
+    struct {
+        uint64_t images; /* embedded in this run */
+        double seconds;  /* of wall time, network and decoding overlapped */
+    } model[16];         /* in the order of the models given */
+} akin_index_report;
+
+typedef struct akin_index_options {
+    size_t size;
+    int threads;     /* 0: all processors */
+    int retry;       /* try again what failed before */
+    int strict;      /* as in akin_decode_options */
+    const akin_limits *limits;
+    akin_progress_fn progress; /* images; called from one thread at a time */
+    /* each new failure and each warning, from one thread at a time */
+    void (*notice)(void *context, const char *path, const char *reason,
+                   int failed);
+    void *context;
+} akin_index_options;
+
+/*
+ * Walk `roots` [root_count] (folders or single files), embed what is new or
+ * changed with each of `models` [model_count, at most 16], forget what is gone
+ * from a root that can be read, and commit as it goes: what is committed
+ * survives anything.
+ */
+AKIN_API akin_status akin_index_update(akin_index *index,
+                                       const char *const *roots,
+                                       size_t root_count,
+                                       akin_model *const *models,
+                                       size_t model_count,
+                                       const akin_index_options *options,
+                                       akin_index_report *report,
+                                       akin_error *err) AKIN_MUST_CHECK;
+
+#ifdef __cplusplus
+}
+#endif
+#endif

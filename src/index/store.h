@@ -1,0 +1,102 @@
+/*
+ * Store: what the pipeline (embed/) asks of an open index. The public half is
+ * in akin.h.
+ *
+ * A writer stages changes and commits them together: rows are appended and
+ * synced, then one SQLite transaction makes them visible. Until then nobody
+ * sees them, after it nothing loses them.
+ *
+ * Paths in and out are absolute; on disk they are relative to the folder that
+ * holds the index when they lie below it.
+ *
+ * Threads: one thread at a time for every function here.
+ */
+#ifndef AKIN_INDEX_STORE_H
+#define AKIN_INDEX_STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "akin.h"
+
+/* The most models one index holds: the width of akin__entry.rows. */
+enum { AKIN__MAX_MODELS = 16 };
+
+/* A file of the collection, as the catalog knows it. */
+struct akin__entry {
+    int64_t id;          /* 0: not in the catalog yet */
+    uint64_t bytes;      /* file size */
+    int64_t mtime_ns;    /* since 1970 */
+    uint8_t content[32]; /* SHA-256 of the file; all zero for a failed one
+                            that could not be read at all */
+    uint32_t width, height;     /* upright pixels; 0 when unknown */
+    char format[8];      /* "jpeg", ... */
+    char reason[256];    /* of a failure, or a warning; else empty */
+    bool failed;         /* no vectors: the reason says why */
+    bool retryable;      /* a failure that may pass: memory, permission, I/O */
+    uint32_t rows;       /* bit m: model m (its ordinal) has a row */
+};
+
+/*
+ * The model's place in this index (its ordinal), added if the name is new.
+ * AKIN_EINDEX when the name is there with another fingerprint, pool, precision
+ * or EXIF choice; the message says which and what to do.
+ */
+akin_status akin__index_model(akin_index *index, const akin_model *model,
+                              size_t *ordinal, akin_error *err)
+    AKIN_MUST_CHECK;
+
+/* What is known of `path`; *found says whether anything is. */
+akin_status akin__index_find(akin_index *index, const char *path,
+                             struct akin__entry *entry, bool *found,
+                             akin_error *err) AKIN_MUST_CHECK;
+
+/*
+ * A file that is not failed and has this content, preferring one whose path
+ * is no longer there; its path into *path (akin__free it).
+ */
+akin_status akin__index_find_content(akin_index *index,
+                                     const uint8_t content[32],
+                                     struct akin__entry *entry, char **path,
+                                     bool *found, akin_error *err)
+    AKIN_MUST_CHECK;
+
+/*
+ * Stage `entry` at `path`, new or replacing what was there. vectors[m], for
+ * each model ordinal m below `models`, is its vector [dim] (any length: it is
+ * normalised here) or NULL; `same_as` is an entry whose rows serve where
+ * vectors[m] is NULL (itself, to keep its own; a twin of equal content), or 0.
+ */
+akin_status akin__index_put(akin_index *index, const char *path,
+                            const struct akin__entry *entry,
+                            const float *const *vectors, size_t models,
+                            int64_t same_as, akin_error *err) AKIN_MUST_CHECK;
+
+/* Stage that the entry has a new path and modification time. */
+akin_status akin__index_move(akin_index *index, int64_t id, const char *path,
+                             int64_t mtime_ns, akin_error *err)
+    AKIN_MUST_CHECK;
+
+/* Stage that the entry is gone. */
+akin_status akin__index_forget(akin_index *index, int64_t id, akin_error *err)
+    AKIN_MUST_CHECK;
+
+/* Stage that `folder` (absolute) is one of the index's roots. */
+akin_status akin__index_add_root(akin_index *index, const char *folder,
+                                 akin_error *err) AKIN_MUST_CHECK;
+
+/* Calls `visit` for every entry at or below `folder` (absolute), in order of
+ * path; an answer other than AKIN_OK stops and is given back. */
+akin_status akin__index_each(akin_index *index, const char *folder,
+                             akin_status (*visit)(void *context,
+                                                  const char *path,
+                                                  const struct akin__entry *,
+                                                  akin_error *err),
+                             void *context, akin_error *err) AKIN_MUST_CHECK;
+
+/* Make all that is staged durable and visible. */
+akin_status akin__index_commit(akin_index *index, akin_error *err)
+    AKIN_MUST_CHECK;
+
+#endif

@@ -1,0 +1,152 @@
+/* Ground floor: sizes, text, errors, files, hashes, JSON, threads. */
+#include "tap.h"
+
+#include <stdatomic.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/hash.h"
+#include "base/json.h"
+#include "base/memory.h"
+#include "base/text.h"
+#include "base/thread.h"
+
+static void a_product_that_overflows_is_no_allocation(void)
+{
+    EXPECT(akin__alloc(SIZE_MAX / 2, 3) == NULL);
+    EXPECT(akin__calloc(SIZE_MAX / 2, 3) == NULL);
+    EXPECT(akin__alloc_aligned(SIZE_MAX, 1) == NULL);
+}
+
+static void aligned_memory_starts_on_64_bytes(void)
+{
+    void *memory = akin__alloc_aligned(3, 5);
+    EXPECT_INT((uintptr_t)memory % 64, 0);
+    akin__free(memory);
+}
+
+static void a_message_is_one_line_of_utf8(void)
+{
+    akin_error err;
+    akin__fail(&err, AKIN_EIO, "a\nb\t%s\xff \xc3\xa9", "\x1b[0m");
+    EXPECT_STR(err.message, "a\\x0ab\\x09\\x1b[0m\\xff \xc3\xa9");
+}
+
+static void a_long_message_is_cut_between_characters(void)
+{
+    char long_text[3000];
+    akin_error err;
+    memset(long_text, '\n', sizeof long_text);
+    long_text[sizeof long_text - 1] = 0;
+    akin__fail(&err, AKIN_EIO, "%s", long_text);
+    EXPECT(strlen(err.message) < sizeof err.message);
+    EXPECT_INT(strlen(err.message) % 4, 0);
+}
+
+static void utf8_knows_what_rfc_3629_forbids(void)
+{
+    EXPECT(akin__utf8_valid("gr\xc3\xbc\xc3\x9f", 6));
+    EXPECT(!akin__utf8_valid("\xc0\xaf", 2));         /* overlong */
+    EXPECT(!akin__utf8_valid("\xed\xa0\x80", 3));     /* surrogate */
+    EXPECT(!akin__utf8_valid("\xf4\x90\x80\x80", 4)); /* beyond U+10FFFF */
+    EXPECT(!akin__utf8_valid("\xe2\x82", 2));         /* cut short */
+}
+
+static void sha256_agrees_with_fips_180(void)
+{
+    uint8_t digest[32];
+    char hex[65];
+    akin_error err;
+    EXPECT_INT(akin__sha256("abc", 3, digest, &err), AKIN_OK);
+    akin__hex(hex, digest, 32);
+    EXPECT_STR(hex, "ba7816bf8f01cfea414140de5dae2223"
+                    "b00361a396177a9cb410ff61f20015ad");
+}
+
+static void crc32_agrees_with_zlib(void)
+{
+    EXPECT_INT(akin__crc32("123456789", 9), 0xcbf43926);
+}
+
+static void a_replaced_file_is_whole(void)
+{
+    char folder[] = "/tmp/akin-test-XXXXXX";
+    akin_error err;
+    uint8_t *bytes;
+    size_t count;
+    EXPECT(mkdtemp(folder) != NULL);
+    char *path = akin__join(folder, "file");
+    EXPECT_INT(akin__replace_file(path, "one", 3, &err), AKIN_OK);
+    EXPECT_INT(akin__replace_file(path, "two!", 4, &err), AKIN_OK);
+    EXPECT_INT(akin__read_file(path, 100, &bytes, &count, NULL, &err), AKIN_OK);
+    EXPECT_INT(count, 4);
+    EXPECT(memcmp(bytes, "two!", 4) == 0);
+    akin__free(bytes);
+    EXPECT_INT(akin__read_file(path, 3, &bytes, &count, NULL, &err),
+               AKIN_ELIMIT);
+    EXPECT_INT(akin__read_file(folder, 3, &bytes, &count, NULL, &err), AKIN_EIO);
+    unlink(path);
+    EXPECT_INT(akin__read_file(path, 3, &bytes, &count, NULL, &err),
+               AKIN_ENOTFOUND);
+    rmdir(folder);
+    akin__free(path);
+}
+
+static void json_refuses_duplicates_and_depth(void)
+{
+    json_t *document;
+    akin_error err;
+    EXPECT_INT(akin__json_parse("x", "{\"a\":1,\"a\":2}", 13, &document, &err),
+               AKIN_EFORMAT);
+    char deep[8192];
+    memset(deep, '[', sizeof deep);
+    EXPECT_INT(akin__json_parse("x", deep, sizeof deep, &document, &err),
+               AKIN_EFORMAT);
+}
+
+static void a_path_that_is_no_utf8_keeps_its_bytes_in_json(void)
+{
+    json_t *object = json_object();
+    EXPECT_INT(akin__json_set_path(object, "path", "a\xff.jpg"), 0);
+    EXPECT_STR(json_string_value(json_object_get(object, "path")),
+               "a\xef\xbf\xbd.jpg");
+    EXPECT_STR(json_string_value(json_object_get(object, "path_hex")),
+               "61ff2e6a7067");
+    json_decref(object);
+}
+
+static akin_status count_item(void *context, size_t item, int thread,
+                              akin_error *err)
+{
+    (void)thread;
+    atomic_fetch_add((atomic_size_t *)context, 1);
+    return item == 500 ? akin__fail(err, AKIN_EIO, "item 500") : AKIN_OK;
+}
+
+static void parallel_does_each_item_and_reports_the_failure(void)
+{
+    atomic_size_t done = 0;
+    akin_error err;
+    EXPECT_INT(akin__parallel(4, 400, count_item, &done, &err), AKIN_OK);
+    EXPECT_INT(done, 400);
+    EXPECT_INT(akin__parallel(4, 100000, count_item, &done, &err), AKIN_EIO);
+    EXPECT_STR(err.message, "item 500");
+    EXPECT(done < 100400);
+}
+
+int main(void)
+{
+    RUN(a_product_that_overflows_is_no_allocation);
+    RUN(aligned_memory_starts_on_64_bytes);
+    RUN(a_message_is_one_line_of_utf8);
+    RUN(a_long_message_is_cut_between_characters);
+    RUN(utf8_knows_what_rfc_3629_forbids);
+    RUN(sha256_agrees_with_fips_180);
+    RUN(crc32_agrees_with_zlib);
+    RUN(a_replaced_file_is_whole);
+    RUN(json_refuses_duplicates_and_depth);
+    RUN(a_path_that_is_no_utf8_keeps_its_bytes_in_json);
+    RUN(parallel_does_each_item_and_reports_the_failure);
+    return tap_done();
+}
