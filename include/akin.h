@@ -1,6 +1,5 @@
 /*
  * akin: image similarity with CLIP and DINOv2.
- * akin: image similarity with CLIP and DINOv2.
  *
  * Rules that hold for every function here:
  *  - akin_status is 0 on success and negative on failure; the same code and
