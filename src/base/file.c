@@ -304,17 +304,17 @@ static int by_bytes(const void *a, const void *b)
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-static akin_status names_add(struct akin__names *names, size_t *capacity,
-                             const char *name, akin_error *err)
+akin_status akin__names_add(struct akin__names *names, const char *name,
+                            akin_error *err)
 {
-    if (names->count == *capacity) {
-        const size_t more = *capacity ? 2 * *capacity : 64;
+    if (names->count == names->capacity) {
+        const size_t more = names->capacity ? 2 * names->capacity : 64;
         char **grown = akin__realloc(names->name, more, sizeof *grown);
         if (!grown)
             return akin__fail(err, AKIN_ENOMEM, "no memory for %zu names",
                               more);
         names->name = grown;
-        *capacity = more;
+        names->capacity = more;
     }
     names->name[names->count] = akin__strdup(name);
     if (!names->name[names->count])
@@ -326,7 +326,6 @@ static akin_status names_add(struct akin__names *names, size_t *capacity,
 akin_status akin__list_folder(const char *path, struct akin__names *names,
                               akin_error *err)
 {
-    size_t capacity = 0;
     akin_status status = AKIN_OK;
     memset(names, 0, sizeof *names);
     DIR *folder = opendir(path);
@@ -340,7 +339,7 @@ akin_status akin__list_folder(const char *path, struct akin__names *names,
         if (!entry)
             break;
         if (strcmp(entry->d_name, ".") && strcmp(entry->d_name, ".."))
-            status = names_add(names, &capacity, entry->d_name, err);
+            status = akin__names_add(names, entry->d_name, err);
     }
     closedir(folder);
     if (status)

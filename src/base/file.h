@@ -86,10 +86,13 @@ akin_status akin__symlink(const char *target, const char *path,
  */
 struct akin__names {
     char **name; /* [count] */
-    size_t count;
+    size_t count, capacity;
 };
 akin_status akin__list_folder(const char *path, struct akin__names *names,
                               akin_error *err);
+/* A copy of `name` at the end. */
+akin_status akin__names_add(struct akin__names *names, const char *name,
+                            akin_error *err);
 void akin__names_free(struct akin__names *names);
 
 /* "a/b", allocated; NULL when memory is short. */

@@ -62,6 +62,17 @@ void akin__text_free(struct akin__text *text)
     memset(text, 0, sizeof *text);
 }
 
+char *akin__format(const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    char *text = NULL;
+    if (vasprintf(&text, format, arguments) < 0)
+        text = NULL;
+    va_end(arguments);
+    return text;
+}
+
 size_t akin__utf8_length(const char *bytes, size_t count)
 {
     const unsigned char *b = (const unsigned char *)bytes;

@@ -21,6 +21,10 @@ void akin__text_addf(struct akin__text *text, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 void akin__text_free(struct akin__text *text);
 
+/* The printed text, allocated; NULL when memory is short. */
+char *akin__format(const char *format, ...)
+    __attribute__((format(printf, 1, 2)));
+
 /* Bytes of the UTF-8 character at `bytes` [count]; 0 if there is none. */
 size_t akin__utf8_length(const char *bytes, size_t count);
 /* Whether all of it is UTF-8. */
