@@ -25,7 +25,8 @@
             x[i] = 0.999f;                                                     \
             y[i] = 0.001f;                                                     \
         }                                                                      \
-        _Pragma("GCC unroll 32") for (int i = 0; i < sums; i++) /* registers */\
+        _Pragma("GCC unroll 32") for (int i = 0; i < sums;                     \
+                                      i++) /* registers */                     \
             s[i] = x * (float)i;                                               \
         for (long r = 0; r < rounds; r++) {                                    \
             _Pragma("GCC unroll 32") for (int i = 0; i < sums; i++)            \
@@ -35,8 +36,8 @@
             }                                                                  \
         }                                                                      \
         float total = 0;                                                       \
-        _Pragma("GCC unroll 32") for (int i = 0; i < sums; i++)                \
-            total += s[i][0];                                                  \
+        _Pragma("GCC unroll 32") for (int i = 0; i < sums; i++) total +=       \
+            s[i][0];                                                           \
         return total == 1234.5f ? 0 : 2.0 * lanes * sums * (double)rounds;     \
     }
 
@@ -60,9 +61,9 @@ struct shape {
 };
 
 static const struct shape shapes[] = {
-    {"CLIP B/32 qkv", 50, 768, 2304},   {"CLIP B/32 fc1", 50, 768, 3072},
-    {"CLIP B/32 fc2", 50, 3072, 768},   {"DINOv2 base qkv", 257, 768, 2304},
-    {"DINOv2 base fc1", 257, 768, 3072}, {"DINOv2 base fc2", 257, 3072, 768},
+    {"CLIP B/32 qkv", 50, 768, 2304},     {"CLIP B/32 fc1", 50, 768, 3072},
+    {"CLIP B/32 fc2", 50, 3072, 768},     {"DINOv2 base qkv", 257, 768, 2304},
+    {"DINOv2 base fc1", 257, 768, 3072},  {"DINOv2 base fc2", 257, 3072, 768},
     {"DINOv2 small fc1", 257, 384, 1536}, {"DINOv2 small fc2", 257, 1536, 384},
 };
 enum { SHAPES = sizeof shapes / sizeof shapes[0] };

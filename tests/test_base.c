@@ -85,7 +85,8 @@ static void a_replaced_file_is_whole(void)
     akin__free(bytes);
     EXPECT_INT(akin__read_file(path, 3, &bytes, &count, NULL, &err),
                AKIN_ELIMIT);
-    EXPECT_INT(akin__read_file(folder, 3, &bytes, &count, NULL, &err), AKIN_EIO);
+    EXPECT_INT(akin__read_file(folder, 3, &bytes, &count, NULL, &err),
+               AKIN_EIO);
     unlink(path);
     EXPECT_INT(akin__read_file(path, 3, &bytes, &count, NULL, &err),
                AKIN_ENOTFOUND);

@@ -78,9 +78,10 @@ akin_status akin__fail(akin_error *err, akin_status code, const char *format,
 akin_status akin__fail_errno(akin_error *err, int number, const char *format,
                              ...)
 {
-    const akin_status code = number == ENOMEM                        ? AKIN_ENOMEM
-                             : number == ENOENT || number == ENOTDIR ? AKIN_ENOTFOUND
-                                                                     : AKIN_EIO;
+    const akin_status code = number == ENOMEM ? AKIN_ENOMEM
+                             : number == ENOENT || number == ENOTDIR
+                                 ? AKIN_ENOTFOUND
+                                 : AKIN_EIO;
     va_list arguments;
     va_start(arguments, format);
     fail(err, code, number, format, arguments);

@@ -87,8 +87,8 @@ size_t akin__utf8_length(const char *bytes, size_t count)
         if ((b[i] & 0xc0) != 0x80)
             return 0;
     }
-    const bool overlong = (b[0] == 0xe0 && b[1] < 0xa0) ||
-                          (b[0] == 0xf0 && b[1] < 0x90);
+    const bool overlong =
+        (b[0] == 0xe0 && b[1] < 0xa0) || (b[0] == 0xf0 && b[1] < 0x90);
     const bool beyond = (b[0] == 0xed && b[1] > 0x9f) || /* surrogates */
                         (b[0] == 0xf4 && b[1] > 0x8f);
     return overlong || beyond ? 0 : length;

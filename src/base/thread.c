@@ -95,9 +95,8 @@ akin_status akin__parallel(int threads, size_t items,
     int started = 1;
     for (int i = 0; i < threads; i++)
         hands[i] = (struct hand){&crew, i, 0};
-    while (started < threads &&
-           pthread_create(&hands[started].thread, NULL, work_on,
-                          &hands[started]) == 0)
+    while (started < threads && pthread_create(&hands[started].thread, NULL,
+                                               work_on, &hands[started]) == 0)
         started++;
     work_on(&hands[0]);
     for (int i = 1; i < started; i++)

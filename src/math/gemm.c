@@ -128,8 +128,8 @@ void akin__gemm(const struct akin__kernels *kernels, size_t m, const float *a,
     for (size_t i = 0; i < blocks; i++) {
         const size_t first = m * i / blocks;
         const size_t rows = m * (i + 1) / blocks - first;
-        const struct block block = {
-            rows, (rows + kernels->tile_rows - 1) / kernels->tile_rows};
+        const struct block block = {rows, (rows + kernels->tile_rows - 1) /
+                                              kernels->tile_rows};
         pack_rows(&block, b->k, a + first * lda, lda, packed);
         for (size_t col = 0; col < b->n; col += kernels->tile_cols) {
             const size_t left = b->n - col;

@@ -163,18 +163,17 @@ ALWAYS_INLINE void tile_of(const int rows, size_t k, const float *a,
     vec sum[TILE_ROWS][TILE_VECTORS];
     UNROLL for (int r = 0; r < rows; r++)
     {
-        UNROLL for (int v = 0; v < TILE_VECTORS; v++)
-            sum[r][v] = first ? splat(0)
-                              : load(sums + r * TILE_COLS + v * LANES);
+        UNROLL for (int v = 0; v < TILE_VECTORS; v++) sum[r][v] =
+            first ? splat(0) : load(sums + r * TILE_COLS + v * LANES);
     }
     for (size_t i = 0; i < k; i++) {
         vec column[TILE_VECTORS];
-        UNROLL for (int v = 0; v < TILE_VECTORS; v++)
-            column[v] = load(b + v * LANES);
+        UNROLL for (int v = 0; v < TILE_VECTORS; v++) column[v] =
+            load(b + v * LANES);
         UNROLL for (int r = 0; r < rows; r++)
         {
-            UNROLL for (int v = 0; v < TILE_VECTORS; v++)
-                sum[r][v] += a[r] * column[v];
+            UNROLL for (int v = 0; v < TILE_VECTORS; v++) sum[r][v] +=
+                a[r] * column[v];
         }
         a += rows;
         b += TILE_COLS;
@@ -235,8 +234,7 @@ static void finish(size_t rows, size_t cols, const float *sums,
             e->residual ? e->residual + r * e->residual_ld : NULL;
         for (size_t at = 0; at < cols; at += LANES) {
             const size_t n = cols - at;
-            const vec done =
-                finish_vec(load(sums + at), e, at, residual, n);
+            const vec done = finish_vec(load(sums + at), e, at, residual, n);
             if (n >= LANES)
                 store(out + at, done);
             else

@@ -1,0 +1,237 @@
+/*
+ * Model: preprocessing and network of one model folder behind akin_model, and
+ * the scratch memory of one stream through it behind akin_session.
+ */
+#include <string.h>
+
+#include "akin.h"
+#include "base/error.h"
+#include "base/hash.h"
+#include "base/memory.h"
+#include "base/text.h"
+#include "image/preprocess.h"
+#include "model/forward.h"
+#include "model/place.h"
+
+struct akin_model {
+    struct akin__weights_place place;
+    struct akin__preprocess preprocess;
+    struct akin__network *network;
+    akin_exif exif;
+    char fingerprint[2 * AKIN__SHA256_BYTES + 1];
+};
+
+struct akin_session {
+    const akin_model *model;
+    struct akin__stream *stream;
+    struct akin__scratch scratch;
+    float *pixels; /* [3][height][width] */
+};
+
+static const char *family_name(const struct akin__config *config)
+{
+    return config->family == AKIN__CLIP ? "clip" : "dinov2";
+}
+
+/* Everything that decides a vector, in words, then hashed. */
+static akin_status fingerprint(akin_model *model, akin_error *err)
+{
+    const struct akin__network *n = model->network;
+    const struct akin__config *c = &n->config;
+    struct akin__text text = {0};
+    char weights[2 * AKIN__SHA256_BYTES + 1];
+    uint8_t digest[AKIN__SHA256_BYTES];
+    akin_status status = AKIN_OK;
+    akin__hex(weights, n->digest, sizeof n->digest);
+    akin__text_addf(&text,
+                    "akin vector 1\nweights %s\n%s %zu wide, %zu heads, %zu "
+                    "layers, mlp %zu, patch %zu, eps %.9g, activation %d, "
+                    "swiglu %d, registers %zu, backbone %d, last norm %d\n"
+                    "pool %s\nprecision f32\nexif %s\n",
+                    weights, family_name(c), c->width, c->heads, c->layers,
+                    c->mlp, c->patch, (double)c->eps, c->activation, c->swiglu,
+                    c->registers, c->backbone, c->last_norm,
+                    akin_model_pool(model),
+                    model->exif == AKIN_EXIF_OFF ? "off" : "on");
+    akin__preprocess_describe(&model->preprocess, &text);
+    AKIN_CHECK(!text.failed, err, AKIN_ENOMEM, "no memory for a fingerprint");
+    AKIN_TRY(akin__sha256(text.bytes, text.length, digest, err));
+    akin__hex(model->fingerprint, digest, sizeof digest);
+out:
+    akin__text_free(&text);
+    return status;
+}
+
+static akin_status read_config(const akin_model *model,
+                               struct akin__config *config, akin_error *err)
+{
+    char *path = akin__weights_file(&model->place, "config.json");
+    if (!path)
+        return akin__fail(err, AKIN_EMODEL, "%s: has no config.json",
+                          model->place.folder);
+    const akin_status status = akin__config_read(config, path, err);
+    akin__free(path);
+    return status;
+}
+
+static akin_status read_preprocess(akin_model *model,
+                                   const struct akin__config *config,
+                                   akin_error *err)
+{
+    char *path = akin__weights_file(&model->place, "preprocessor_config.json");
+    const akin_status status = akin__preprocess_read(&model->preprocess, path,
+                                                     family_name(config), err);
+    akin__free(path);
+    return status;
+}
+
+static akin_status build(akin_model *model, akin_pool pool, int threads,
+                         akin_error *err)
+{
+    struct akin__config config;
+    struct akin__weights *weights = NULL;
+    akin_status status = AKIN_OK;
+    AKIN_TRY(read_config(model, &config, err));
+    AKIN_TRY(read_preprocess(model, &config, err));
+    AKIN_TRY(akin__weights_open(&weights, &model->place, err));
+    status = akin__network_open(&model->network, &config, weights,
+                                model->preprocess.height,
+                                model->preprocess.width, pool, threads, err);
+    /* What the network refuses, it refuses about this folder. */
+    if (status && err && !strstr(err->message, ": "))
+        akin__fail_in(err, status, model->place.folder);
+    AKIN_TRY(status);
+    AKIN_TRY(fingerprint(model, err));
+out:
+    akin__weights_close(&weights);
+    return status;
+}
+
+akin_status akin_model_open(akin_model **out, const char *name,
+                            const akin_model_options *options, akin_error *err)
+{
+    const akin_model_options defaults = {.size = sizeof defaults};
+    akin_status status = AKIN_OK;
+    akin_model *model = akin__calloc(1, sizeof *model);
+    *out = NULL;
+    AKIN_CHECK(model, err, AKIN_ENOMEM, "%s: no memory", name);
+    if (!options)
+        options = &defaults;
+    AKIN_TRY(akin__weights_locate(name, options->revision, &model->place, err));
+    model->exif = options->exif;
+    AKIN_TRY(build(model, options->pool, options->threads, err));
+    *out = model;
+    model = NULL;
+out:
+    akin_model_close(&model);
+    return status;
+}
+
+void akin_model_close(akin_model **model)
+{
+    if (!*model)
+        return;
+    akin__network_close(&(*model)->network);
+    akin__weights_place_free(&(*model)->place);
+    akin__free(*model);
+    *model = NULL;
+}
+
+const char *akin_model_name(const akin_model *model)
+{
+    return model->place.name;
+}
+
+const char *akin_model_family(const akin_model *model)
+{
+    return family_name(&model->network->config);
+}
+
+const char *akin_model_folder(const akin_model *model)
+{
+    return model->place.folder;
+}
+
+const char *akin_model_pool(const akin_model *model)
+{
+    static const char *const names[] = {
+        [AKIN_POOL_MEAN] = "mean",
+        [AKIN_POOL_CLS] = "cls",
+        [AKIN_POOL_PATCHES] = "patches",
+    };
+    return names[model->network->pool];
+}
+
+akin_exif akin_model_exif(const akin_model *model)
+{
+    return model->exif;
+}
+
+size_t akin_model_dim(const akin_model *model)
+{
+    return model->network->dim;
+}
+
+const char *akin_model_fingerprint(const akin_model *model)
+{
+    return model->fingerprint;
+}
+
+akin_status akin_session_open(akin_session **out, const akin_model *model,
+                              akin_error *err)
+{
+    akin_status status = AKIN_OK;
+    akin_session *session = akin__calloc(1, sizeof *session);
+    const struct akin__network *n = model->network;
+    *out = NULL;
+    AKIN_CHECK(session, err, AKIN_ENOMEM, "no memory for a session");
+    session->model = model;
+    session->pixels =
+        akin__alloc_aligned(3 * n->height * n->width, sizeof(float));
+    AKIN_CHECK(session->pixels, err, AKIN_ENOMEM, "no memory for a session");
+    AKIN_TRY(akin__stream_open(&session->stream, n, 1, err));
+    *out = session;
+    session = NULL;
+out:
+    akin_session_close(&session);
+    return status;
+}
+
+void akin_session_close(akin_session **session)
+{
+    if (!*session)
+        return;
+    akin__stream_close(&(*session)->stream);
+    akin__scratch_free(&(*session)->scratch);
+    akin__free((*session)->pixels);
+    akin__free(*session);
+    *session = NULL;
+}
+
+akin_status akin_embed_image(akin_session *session, const akin_image *image,
+                             float *vector, akin_error *err)
+{
+    const akin_status status =
+        akin__preprocess_run(&session->model->preprocess, image,
+                             &session->scratch, session->pixels, err);
+    if (!status)
+        akin__stream_run(session->stream, 1, session->pixels, vector);
+    return status;
+}
+
+akin_status akin_embed_file(const akin_model *model, const char *path,
+                            float *vector, akin_error *err)
+{
+    const akin_decode_options decode = {.size = sizeof decode,
+                                        .exif = model->exif};
+    akin_session *session = NULL;
+    akin_image image = {0};
+    akin_status status = AKIN_OK;
+    AKIN_TRY(akin_image_read(&image, path, &decode, NULL, err));
+    AKIN_TRY(akin_session_open(&session, model, err));
+    AKIN_TRY(akin_embed_image(session, &image, vector, err));
+out:
+    akin_session_close(&session);
+    akin_image_free(&image);
+    return status;
+}

@@ -1,0 +1,27 @@
+/*
+ * Forward: pixels through a network, one stream at a time.
+ *
+ * A stream is scratch memory for up to `batch` images, taken once. The vector
+ * of an image does not depend on what else is in the batch.
+ */
+#ifndef AKIN_MODEL_FORWARD_H
+#define AKIN_MODEL_FORWARD_H
+
+#include <stddef.h>
+
+#include "akin.h"
+#include "model/network.h"
+
+struct akin__stream;
+
+akin_status akin__stream_open(struct akin__stream **stream,
+                              const struct akin__network *network, size_t batch,
+                              akin_error *err);
+void akin__stream_close(struct akin__stream **stream);
+
+/* pixels: [count][3][height][width], count <= batch; vectors: [count][dim].
+ * Allocates nothing. Threads: one at a time for a stream. */
+void akin__stream_run(struct akin__stream *stream, size_t count,
+                      const float *pixels, float *vectors);
+
+#endif

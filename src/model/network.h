@@ -1,0 +1,68 @@
+/*
+ * Network: a vision transformer with its weights packed for this processor.
+ *
+ * CLIP's tower and DINOv2 are one network here; where they differ is written
+ * where it happens (norm before the first block, layer scale, activation,
+ * registers, which tokens become the vector).
+ *
+ * Shapes: D = width, T = tokens = 1 + registers + patches, H = heads.
+ * Threads: immutable once open; each thread runs its own stream (forward.h).
+ */
+#ifndef AKIN_MODEL_NETWORK_H
+#define AKIN_MODEL_NETWORK_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "akin.h"
+#include "math/gemm.h"
+#include "model/config.h"
+#include "model/weights.h"
+
+struct akin__block {
+    const float *norm1_w, *norm1_b; /* [D] */
+    struct akin__packed qkv;        /* [D][3D]: q, k, v side by side */
+    const float *qkv_b;             /* [3D] or NULL */
+    struct akin__packed out;        /* [D][D] */
+    const float *out_b, *out_scale; /* [D]; scale NULL for CLIP */
+    const float *norm2_w, *norm2_b; /* [D] */
+    struct akin__packed fc1;        /* [D][mlp], SwiGLU: [D][2 mlp] */
+    const float *fc1_b;
+    struct akin__packed fc2;        /* [mlp][D] */
+    const float *fc2_b, *fc2_scale; /* [D]; scale NULL for CLIP */
+};
+
+struct akin__network {
+    struct akin__config config;
+    const struct akin__kernels *kernels;
+    akin_pool pool;                   /* resolved, never the default */
+    size_t height, width;             /* pixels of an input */
+    size_t rows, cols, tokens;        /* patches down and across; T */
+    size_t dim;                       /* numbers in a vector */
+    struct akin__packed patch;        /* [3 P P][D] */
+    const float *patch_b;             /* [D] or NULL */
+    float *start;                     /* [T][D]: each token before its patch's
+                                         pixels are added: class and position */
+    const float *before_w, *before_b; /* [D]: CLIP's norm before block 0 */
+    const float *last_w, *last_b;     /* [D]: the final norm, or NULL */
+    struct akin__packed projection;   /* CLIP: [D][dim] */
+    struct akin__block *blocks;       /* [config.layers] */
+    float *memory;                    /* all of the weights above */
+    uint8_t digest[32];               /* SHA-256 over the tensors as stored */
+};
+
+/*
+ * Build the network for inputs of height x width pixels. `pool` is for DINOv2;
+ * CLIP's vector is its projected class token whatever is asked. Shapes are
+ * checked against the config before memory for them is taken.
+ * Errors: AKIN_EMODEL, AKIN_EUSAGE (a pool the model does not have, AKIN_CPU),
+ * AKIN_ENOMEM, AKIN_EIO, AKIN_EFORMAT.
+ */
+akin_status akin__network_open(struct akin__network **network,
+                               const struct akin__config *config,
+                               const struct akin__weights *weights,
+                               size_t height, size_t width, akin_pool pool,
+                               int threads, akin_error *err);
+void akin__network_close(struct akin__network **network);
+
+#endif
