@@ -1,0 +1,69 @@
+/*
+ * Decoder: what a format's decoder is given, and what it gives back.
+ *
+ * A decoder turns the bytes of one picture into RGB pixels as they are stored
+ * and says how they are to be turned; decode.c turns them. It holds no state
+ * outside its call, prints nothing and leaves nothing allocated but
+ * decode->image, which decode.c frees when the decoder fails.
+ */
+#ifndef AKIN_IMAGE_DECODER_H
+#define AKIN_IMAGE_DECODER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "akin.h"
+
+struct akin__decode {
+    const uint8_t *bytes; /* [count] */
+    size_t count;
+    akin_limits limits; /* every member set */
+    akin_exif exif;
+    bool strict;
+    akin_image image;     /* as stored; made by akin__image_new */
+    uint32_t orientation; /* how to turn it, 1 to 8 as in EXIF */
+    bool always_turn;     /* it is not EXIF's: turn without asking */
+    char warning[256];    /* empty, or what is wrong with the picture */
+    akin_error *err;
+};
+
+struct akin__format {
+    const char *name; /* "jpeg", ...: akin_image_info.format */
+    bool (*sniff)(const uint8_t *bytes, size_t count);
+    akin_status (*decode)(struct akin__decode *decode);
+    const char *refusal; /* where decode is NULL: why */
+};
+
+/* The format that the bytes begin as, or NULL: no picture akin has heard of. */
+const struct akin__format *akin__sniff(const uint8_t *bytes, size_t count);
+
+/*
+ * decode->image with black pixels, after the limits on sides, pixels and
+ * memory are checked. AKIN_EFORMAT, AKIN_ELIMIT, AKIN_ENOMEM.
+ */
+akin_status akin__image_new(struct akin__decode *decode, uint64_t width,
+                            uint64_t height);
+
+/* AKIN_ELIMIT when the decoder would need `bytes` of working memory. */
+akin_status akin__image_memory(struct akin__decode *decode, uint64_t bytes);
+
+/*
+ * The picture is truncated or damaged but can be used: note it as the warning
+ * if it is the first one. AKIN_EFORMAT in strict mode.
+ */
+akin_status akin__image_warn(struct akin__decode *decode, const char *format,
+                             ...) __attribute__((format(printf, 2, 3)));
+
+akin_status akin__decode_jpeg(struct akin__decode *decode);
+akin_status akin__decode_png(struct akin__decode *decode);
+akin_status akin__decode_webp(struct akin__decode *decode);
+akin_status akin__decode_gif(struct akin__decode *decode);
+akin_status akin__decode_bmp(struct akin__decode *decode);
+akin_status akin__decode_tiff(struct akin__decode *decode);
+akin_status akin__decode_heif(struct akin__decode *decode);
+akin_status akin__decode_avif(struct akin__decode *decode);
+akin_status akin__decode_jxl(struct akin__decode *decode);
+akin_status akin__decode_raw(struct akin__decode *decode);
+
+#endif

@@ -1,0 +1,235 @@
+/*
+ * JPEG through libjpeg-turbo, as Pillow uses it: the slow exact inverse DCT,
+ * fancy upsampling, no scaling while decoding.
+ *
+ * Untrusted: memory is estimated before decoding, scans are counted while
+ * decoding (a file of 40 KB can ask for minutes), and too many warnings end
+ * it. libjpeg answers a fatal error by a jump: everything a jump can cross
+ * lives in struct reader, never in a local.
+ */
+#include <setjmp.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <jpeglib.h>
+#include <jerror.h>
+
+#include "base/cursor.h"
+#include "base/error.h"
+#include "base/memory.h"
+#include "image/decoder.h"
+#include "image/exif.h"
+
+enum { BATCH = 16 }; /* rows asked for at once */
+
+struct reader {
+    struct jpeg_decompress_struct jpeg;
+    struct jpeg_error_mgr errors;
+    struct jpeg_progress_mgr progress;
+    jmp_buf jump;
+    akin_status status; /* of a refusal that jumps; AKIN_OK: libjpeg's own */
+    char first_warning[JMSG_LENGTH_MAX];
+    uint8_t *cmyk; /* [width][4]: one row */
+    struct akin__decode *decode;
+};
+
+static struct reader *reader_of(j_common_ptr jpeg)
+{
+    return jpeg->client_data;
+}
+
+static void on_error(j_common_ptr jpeg)
+{
+    longjmp(reader_of(jpeg)->jump, 1);
+}
+
+static void refuse(struct reader *r, akin_status status)
+{
+    r->status = status;
+    longjmp(r->jump, 1);
+}
+
+/* Level -1 is a warning: damaged data that libjpeg got over. */
+static void on_message(j_common_ptr jpeg, int level)
+{
+    struct reader *r = reader_of(jpeg);
+    if (level >= 0)
+        return;
+    if (!r->first_warning[0])
+        r->errors.format_message(jpeg, r->first_warning);
+    r->errors.num_warnings++;
+    if (r->errors.num_warnings >= (long)r->decode->limits.warnings)
+        refuse(r, akin__fail(r->decode->err, AKIN_ELIMIT,
+                             "JPEG draws %ld decoder warnings (limit %u), "
+                             "first: %.100s",
+                             r->errors.num_warnings, r->decode->limits.warnings,
+                             r->first_warning));
+}
+
+static void on_output(j_common_ptr jpeg)
+{
+    (void)jpeg;
+}
+
+static void on_progress(j_common_ptr jpeg)
+{
+    struct reader *r = reader_of(jpeg);
+    const akin_limits *limits = &r->decode->limits;
+    const unsigned scans = (unsigned)r->jpeg.input_scan_number;
+    const unsigned long long pixels =
+        (unsigned long long)r->jpeg.image_width * r->jpeg.image_height;
+    if (scans > limits->jpeg_scans)
+        refuse(r, akin__fail(r->decode->err, AKIN_ELIMIT,
+                             "JPEG has %u scans or more (limit %u)", scans,
+                             limits->jpeg_scans));
+    if (scans > 1 && pixels * scans > limits->jpeg_scan_pixels)
+        refuse(r, akin__fail(r->decode->err, AKIN_ELIMIT,
+                             "JPEG has %u scans or more of %llu pixels "
+                             "(limit %llu pixels times scans)",
+                             scans, pixels,
+                             (unsigned long long)limits->jpeg_scan_pixels));
+}
+
+/* The EXIF block of the first APP1 segment that holds one. */
+static uint32_t find_orientation(const uint8_t *bytes, size_t count)
+{
+    enum { SOS = 0xda, EOI = 0xd9, APP1 = 0xe1, RST0 = 0xd0, SOI = 0xd8 };
+    struct akin__cursor c = akin__cursor(bytes, count);
+    while (!c.bad) {
+        if (akin__take_uint(&c, 1, true) != 0xff)
+            continue;
+        uint32_t marker = 0xff;
+        while (marker == 0xff && !c.bad)
+            marker = akin__take_uint(&c, 1, true);
+        if (marker == SOS || marker == EOI)
+            break;
+        if (marker <= 1 || (marker >= RST0 && marker <= SOI))
+            continue;
+        const uint32_t length = akin__take_uint(&c, 2, true);
+        const uint8_t *segment = akin__take(&c, length < 2 ? 0 : length - 2);
+        if (marker == APP1 && segment && length >= 8 &&
+            memcmp(segment, "Exif\0", 6) == 0)
+            return akin__exif_orientation(segment + 6, length - 8);
+    }
+    return 1;
+}
+
+/* What libjpeg keeps while it decodes: the coefficients of every component if
+ * the file has several scans, and rows of blocks in any case. */
+static uint64_t memory_for(struct jpeg_decompress_struct *jpeg)
+{
+    uint64_t blocks = 0;
+    for (int i = 0; i < jpeg->num_components; i++)
+        blocks += (uint64_t)jpeg->comp_info[i].width_in_blocks *
+                  jpeg->comp_info[i].height_in_blocks;
+    const uint64_t rows = (uint64_t)jpeg->image_width * 256;
+    return (jpeg_has_multiple_scans(jpeg) ? blocks * DCTSIZE2 * sizeof(JCOEF)
+                                          : 0) +
+           rows;
+}
+
+/* Pillow's reading of CMYK as Adobe writes it, inverted. */
+static void cmyk_to_rgb(uint8_t *rgb, const uint8_t *cmyk, size_t width)
+{
+    for (size_t i = 0; i < width; i++, rgb += 3, cmyk += 4) {
+        const int light = cmyk[3]; /* 255 - K */
+        for (int c = 0; c < 3; c++) {
+            const int t = (255 - cmyk[c]) * light + 128;
+            rgb[c] = (uint8_t)(light - (((t >> 8) + t) >> 8));
+        }
+    }
+}
+
+static void read_rows(struct reader *r)
+{
+    struct jpeg_decompress_struct *jpeg = &r->jpeg;
+    const akin_image *image = &r->decode->image;
+    while (jpeg->output_scanline < jpeg->output_height) {
+        uint8_t *first = image->pixels + jpeg->output_scanline * image->stride;
+        if (r->cmyk) {
+            jpeg_read_scanlines(jpeg, &r->cmyk, 1);
+            cmyk_to_rgb(first, r->cmyk, image->width);
+            continue;
+        }
+        uint8_t *rows[BATCH];
+        const JDIMENSION left = jpeg->output_height - jpeg->output_scanline;
+        const JDIMENSION n = left < BATCH ? left : BATCH;
+        for (JDIMENSION i = 0; i < n; i++)
+            rows[i] = first + i * image->stride;
+        jpeg_read_scanlines(jpeg, rows, n);
+    }
+}
+
+/* Everything between here and its return may jump back to run(). */
+static akin_status read_image(struct reader *r)
+{
+    struct jpeg_decompress_struct *jpeg = &r->jpeg;
+    struct akin__decode *decode = r->decode;
+    akin_status status;
+    jpeg_create_decompress(jpeg);
+    jpeg->progress = &r->progress;
+    jpeg_mem_src(jpeg, decode->bytes, decode->count);
+    jpeg_read_header(jpeg, TRUE);
+    status = akin__image_new(decode, jpeg->image_width, jpeg->image_height);
+    if (!status)
+        status = akin__image_memory(decode, memory_for(jpeg));
+    if (status)
+        return status;
+    jpeg->out_color_space = jpeg->num_components == 4 ? JCS_CMYK : JCS_RGB;
+    if (jpeg->num_components == 4) {
+        r->cmyk = akin__alloc(jpeg->image_width, 4);
+        if (!r->cmyk)
+            return akin__fail(decode->err, AKIN_ENOMEM, "no memory for a row");
+    }
+    jpeg_start_decompress(jpeg);
+    read_rows(r);
+    return AKIN_OK;
+}
+
+/* libjpeg gave up: what it read so far is a picture if there is a row of it. */
+static akin_status gave_up(struct reader *r)
+{
+    char why[JMSG_LENGTH_MAX];
+    const struct jpeg_decompress_struct *jpeg = &r->jpeg;
+    if (r->status)
+        return r->status;
+    r->errors.format_message((j_common_ptr)&r->jpeg, why);
+    if (r->errors.msg_code == JERR_OUT_OF_MEMORY)
+        return akin__fail(r->decode->err, AKIN_ENOMEM,
+                          "no memory to decode this JPEG");
+    if (r->decode->image.pixels && jpeg->output_scanline > 0)
+        return akin__image_warn(
+            r->decode, "JPEG is damaged: %.120s; %u of %u rows read", why,
+            jpeg->output_scanline, jpeg->output_height);
+    return akin__fail(r->decode->err, AKIN_EFORMAT, "JPEG: %.150s", why);
+}
+
+static akin_status run(struct reader *r)
+{
+    if (setjmp(r->jump))
+        return gave_up(r);
+    const akin_status status = read_image(r);
+    if (status || !r->first_warning[0])
+        return status;
+    return akin__image_warn(r->decode, "JPEG is damaged: %.150s",
+                            r->first_warning);
+}
+
+akin_status akin__decode_jpeg(struct akin__decode *decode)
+{
+    struct reader r;
+    memset(&r, 0, sizeof r);
+    r.decode = decode;
+    r.jpeg.err = jpeg_std_error(&r.errors);
+    r.jpeg.client_data = &r;
+    r.errors.error_exit = on_error;
+    r.errors.emit_message = on_message;
+    r.errors.output_message = on_output;
+    r.progress.progress_monitor = on_progress;
+    decode->orientation = find_orientation(decode->bytes, decode->count);
+
+    const akin_status status = run(&r);
+    jpeg_destroy_decompress(&r.jpeg);
+    akin__free(r.cmyk);
+    return status;
+}

@@ -1,0 +1,105 @@
+/*
+ * pixels: what akin makes of picture files, for tests that compare it with
+ * others. Reads lines from stdin, each
+ *
+ *   MODE<TAB>OUT<TAB>PATH
+ *
+ * and answers each with a line on stdout:
+ *
+ *   ok<TAB>WIDTH<TAB>HEIGHT<TAB>FORMAT<TAB>WARNING   or   CODE<TAB>MESSAGE
+ *
+ * MODE is letters: e upright as EXIF says (else as stored), s strict; and then
+ * nothing for the RGB bytes, or C / D for the float32 input of CLIP / DINOv2,
+ * or c / d for the same as bytes before the arithmetic, written to OUT ("-":
+ * not at all). A MODE of FILE:/... takes preprocessor_config.json from there.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "akin.h"
+#include "image/preprocess.h"
+
+static int write_all(const char *out, const void *bytes, size_t count)
+{
+    FILE *file = strcmp(out, "-") == 0 ? NULL : fopen(out, "wb");
+    if (!file)
+        return strcmp(out, "-") == 0;
+    const int whole = fwrite(bytes, 1, count, file) == count;
+    return fclose(file) == 0 && whole;
+}
+
+static akin_status write_rgb(const akin_image *image, const char *out,
+                             akin_error *err)
+{
+    (void)err;
+    return write_all(out, image->pixels, image->stride * image->height)
+               ? AKIN_OK
+               : AKIN_EIO;
+}
+
+static akin_status write_input(const akin_image *image, const char *mode,
+                               const char *out, akin_error *err)
+{
+    static struct akin__preprocess_scratch scratch;
+    struct akin__preprocess p;
+    const char *config = strstr(mode, "FILE:");
+    const int clip = config || strpbrk(mode, "Cc");
+    akin_status status = akin__preprocess_read(
+        &p, config ? config + 5 : "/nonexistent", clip ? "clip" : "dinov2",
+        err);
+    if (status)
+        return status;
+    if (!config && strpbrk(mode, "cd"))
+        for (int i = 0; i < 3 * 256; i++)
+            p.value[i / 256][i % 256] = (float)(i % 256);
+    const size_t count = (size_t)3 * p.width * p.height;
+    float *pixels = malloc(count * sizeof *pixels);
+    if (!pixels)
+        return AKIN_ENOMEM;
+    status = akin__preprocess_run(&p, image, &scratch, pixels, err);
+    if (!status && !write_all(out, pixels, count * sizeof *pixels))
+        status = AKIN_EIO;
+    free(pixels);
+    return status;
+}
+
+static void answer(const char *mode, const char *out, const char *path)
+{
+    const int config = strncmp(mode, "FILE:", 5) == 0;
+    const akin_decode_options options = {
+        .size = sizeof options,
+        .exif = !config && strchr(mode, 'e') ? AKIN_EXIF_ON : AKIN_EXIF_OFF,
+        .strict = !config && strchr(mode, 's') != NULL};
+    akin_image image;
+    akin_image_info info;
+    akin_error err = {0};
+    akin_status status = akin_image_read(&image, path, &options, &info, &err);
+    if (!status)
+        status = config || strpbrk(mode, "CDcd")
+                     ? write_input(&image, mode, out, &err)
+                     : write_rgb(&image, out, &err);
+    if (status)
+        printf("%d\t%s\n", status, err.message);
+    else
+        printf("ok\t%u\t%u\t%s\t%s\n", image.width, image.height, info.format,
+               info.warning);
+    fflush(stdout);
+    akin_image_free(&image);
+}
+
+int main(void)
+{
+    static char line[16384];
+    while (fgets(line, sizeof line, stdin)) {
+        line[strcspn(line, "\n")] = 0;
+        char *out = strchr(line, '\t');
+        char *path = out ? strchr(out + 1, '\t') : NULL;
+        if (!path)
+            return 2;
+        *out++ = 0;
+        *path++ = 0;
+        answer(line, out, path);
+    }
+    return 0;
+}
