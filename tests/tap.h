@@ -80,19 +80,23 @@ static inline int tap_done(void)
     return tap_failures != 0;
 }
 
-/* Where the shared test data lies: $AKIN_SHARED, set by the build; a test that
- * needs it skips when the folder is not there. NULL then. */
+/* Where the shared test data lies: $AKIN_SHARED, else beside the checkout. A
+ * test that needs it skips when the folder is not there: NULL then. */
 static inline const char *tap_shared(void)
 {
+    static char folder[4096];
     const char *shared = getenv("AKIN_SHARED");
-    if (shared) {
-        char probe[4096];
-        snprintf(probe, sizeof probe, "%s/data/photos", shared);
-        FILE *f = fopen(probe, "r");
-        if (f) {
-            fclose(f);
-            return shared;
-        }
+    const char *source = getenv("AKIN_SOURCE"); /* set by the build */
+    char probe[4200];
+    if (shared)
+        snprintf(folder, sizeof folder, "%s", shared);
+    else
+        snprintf(folder, sizeof folder, "%s/../shared", source ? source : ".");
+    snprintf(probe, sizeof probe, "%s/data/photos", folder);
+    FILE *f = fopen(probe, "r");
+    if (f) {
+        fclose(f);
+        return folder;
     }
     tap_skip("shared test data not found");
     return NULL;
