@@ -24,7 +24,7 @@ struct akin_model {
 struct akin_session {
     const akin_model *model;
     struct akin__stream *stream;
-    struct akin__scratch scratch;
+    struct akin__preprocess_scratch scratch;
     float *pixels; /* [3][height][width] */
 };
 
@@ -202,7 +202,7 @@ void akin_session_close(akin_session **session)
     if (!*session)
         return;
     akin__stream_close(&(*session)->stream);
-    akin__scratch_free(&(*session)->scratch);
+    akin__preprocess_scratch_free(&(*session)->scratch);
     akin__free((*session)->pixels);
     akin__free(*session);
     *session = NULL;
