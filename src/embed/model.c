@@ -2,6 +2,7 @@
  * Model: preprocessing and network of one model folder behind akin_model, and
  * the scratch memory of one stream through it behind akin_session.
  */
+#include <math.h>
 #include <string.h>
 
 #include "akin.h"
@@ -211,12 +212,20 @@ void akin_session_close(akin_session **session)
 akin_status akin_embed_image(akin_session *session, const akin_image *image,
                              float *vector, akin_error *err)
 {
-    const akin_status status =
-        akin__preprocess_run(&session->model->preprocess, image,
-                             &session->scratch, session->pixels, err);
-    if (!status)
-        akin__stream_run(session->stream, 1, session->pixels, vector);
-    return status;
+    const akin_model *model = session->model;
+    const akin_status status = akin__preprocess_run(
+        &model->preprocess, image, &session->scratch, session->pixels, err);
+    if (status)
+        return status;
+    akin__stream_run(session->stream, 1, session->pixels, vector);
+    for (size_t i = 0; i < model->network->dim; i++) {
+        if (!isfinite(vector[i]))
+            return akin__fail(err, AKIN_EMODEL,
+                              "%s: gives a vector that is not finite: its "
+                              "weights are damaged",
+                              model->place.folder);
+    }
+    return AKIN_OK;
 }
 
 akin_status akin_embed_file(const akin_model *model, const char *path,

@@ -96,8 +96,9 @@ ALWAYS_INLINE float largest_of(vec v)
 ALWAYS_INLINE vec exponential(vec x)
 {
     const vec magic = splat(12582912.0f); /* 1.5 * 2^23: rounds to integer */
-    const vec capped = smaller(x, splat(88.0f));
-    const vec kept = larger(capped, splat(-87.0f));
+    /* In this order of arguments a NaN stays a NaN. */
+    const vec capped = smaller(splat(88.0f), x);
+    const vec kept = larger(splat(-87.0f), capped);
     const vec n = (kept * 1.44269504f + magic) - magic;
     /* ln 2 in two parts, the first exact in n * part. */
     vec f = kept - n * 0.693359375f;
