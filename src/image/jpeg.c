@@ -90,6 +90,17 @@ static void on_progress(j_common_ptr jpeg)
                              (unsigned long long)limits->jpeg_scan_pixels));
 }
 
+/* libjpeg's own would step over a missing end two bytes at a time. */
+static void on_skip(j_decompress_ptr jpeg, long bytes)
+{
+    struct jpeg_source_mgr *source = jpeg->src;
+    const size_t step = bytes < 0 ? 0 : (size_t)bytes;
+    const size_t whole =
+        step < source->bytes_in_buffer ? step : source->bytes_in_buffer;
+    source->next_input_byte += whole;
+    source->bytes_in_buffer -= whole;
+}
+
 /* The EXIF block of the first APP1 segment that holds one. */
 static uint32_t find_orientation(const uint8_t *bytes, size_t count)
 {
@@ -169,6 +180,7 @@ static akin_status read_image(struct reader *r)
     jpeg_create_decompress(jpeg);
     jpeg->progress = &r->progress;
     jpeg_mem_src(jpeg, decode->bytes, decode->count);
+    jpeg->src->skip_input_data = on_skip;
     jpeg_read_header(jpeg, TRUE);
     status = akin__image_new(decode, jpeg->image_width, jpeg->image_height);
     if (!status)

@@ -24,6 +24,7 @@ struct reader {
     png_structp png;
     png_infop info;
     struct akin__cursor input;
+    const uint8_t *cut; /* head of the pixel chunk that the file's end cuts */
     struct akin__decode *decode;
     size_t memory;        /* libpng's, in bytes */
     bool short_of_memory; /* the limit or the system said no */
@@ -76,6 +77,8 @@ static void on_error(png_structp png, png_const_charp text)
     png_longjmp(png, 1);
 }
 
+/* A chunk that is cut off is given the length it has: libpng reads it in large
+ * pieces, and the rows in an incomplete piece would be lost. */
 static void on_read(png_structp png, png_bytep bytes, png_size_t count)
 {
     struct reader *r = png_get_io_ptr(png);
@@ -83,20 +86,27 @@ static void on_read(png_structp png, png_bytep bytes, png_size_t count)
     if (!at)
         png_error(png, "file ends early");
     memcpy(bytes, at, count);
+    if (at == r->cut && count >= 8)
+        png_save_uint_32(bytes, (png_uint_32)akin__left(&r->input));
 }
 
-/* The checks and the one fact that need no decoder: whole headers, how many
- * chunks beside the pixels, which way is up. Stops where the file breaks. */
-static akin_status walk_chunks(struct akin__decode *decode)
+/* What needs no decoder: whole headers, how many chunks beside the pixels,
+ * which way is up. Stops where the file breaks. */
+static akin_status walk_chunks(struct reader *r)
 {
-    struct akin__cursor c = akin__cursor(decode->bytes, decode->count);
+    struct akin__decode *decode = r->decode;
+    struct akin__cursor c = r->input;
     unsigned others = 0;
     akin__take(&c, 8);
     for (;;) {
+        const uint8_t *head = c.at;
         const uint32_t length = akin__take_uint(&c, 4, true);
         const uint8_t *name = akin__take(&c, 4);
+        const bool whole = name && length <= akin__left(&c);
         const uint8_t *data = akin__take(&c, length);
         const uint32_t crc = akin__take_uint(&c, 4, true);
+        if (name && !whole && memcmp(name, "IDAT", 4) == 0)
+            r->cut = head;
         if (c.bad || memcmp(name, "IEND", 4) == 0)
             return AKIN_OK;
         if (memcmp(name, "IDAT", 4) == 0 || memcmp(name, "fdAT", 4) == 0)
@@ -253,7 +263,7 @@ akin_status akin__decode_png(struct akin__decode *decode)
 {
     struct reader r = {.input = akin__cursor(decode->bytes, decode->count),
                        .decode = decode};
-    akin_status status = walk_chunks(decode);
+    akin_status status = walk_chunks(&r);
     if (status)
         return status;
     r.png = png_create_read_struct_2(PNG_LIBPNG_VER_STRING, &r, on_error,

@@ -28,6 +28,22 @@ static bool is_png(const uint8_t *bytes, size_t count)
     return HAS(0, "\x89PNG");
 }
 
+static bool is_webp(const uint8_t *bytes, size_t count)
+{
+    return HAS(0, "RIFF") && HAS(8, "WEBP");
+}
+
+static bool is_gif(const uint8_t *bytes, size_t count)
+{
+    return HAS(0, "GIF87a") || HAS(0, "GIF89a");
+}
+
+/* "BM" and the size of a header: text may begin with the letters. */
+static bool is_bmp(const uint8_t *bytes, size_t count)
+{
+    return HAS(0, "BM") && HAS(15, "\0\0\0");
+}
+
 static bool is_tiff(const uint8_t *bytes, size_t count)
 {
     return HAS(0, "II*\0") || HAS(0, "MM\0*") || HAS(0, "II+\0") ||
@@ -207,6 +223,9 @@ static bool is_netpbm(const uint8_t *bytes, size_t count)
 static const struct akin__format formats[] = {
     {"jpeg", is_jpeg, akin__decode_jpeg, NULL},
     {"png", is_png, akin__decode_png, NULL},
+    {"webp", is_webp, akin__decode_webp, NULL},
+    {"gif", is_gif, akin__decode_gif, NULL},
+    {"bmp", is_bmp, akin__decode_bmp, NULL},
     {"raw", is_raw, RAW},
     {"tiff", is_tiff, TIFF},
     {"avif", is_avif, AVIF},
