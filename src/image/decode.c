@@ -30,8 +30,8 @@ static akin_status allocate(akin_image *image, uint32_t width, uint32_t height,
     return AKIN_OK;
 }
 
-akin_status akin__image_new(struct akin__decode *decode, uint64_t width,
-                            uint64_t height)
+akin_status akin__image_check(struct akin__decode *decode, uint64_t width,
+                              uint64_t height)
 {
     const akin_limits *limits = &decode->limits;
     const unsigned long long w = width, h = height;
@@ -47,7 +47,16 @@ akin_status akin__image_new(struct akin__decode *decode, uint64_t width,
         return akin__fail(decode->err, AKIN_ELIMIT,
                           "picture has %llu pixels (limit %llu)", w * h,
                           (unsigned long long)limits->pixels);
-    return allocate(&decode->image, (uint32_t)w, (uint32_t)h, decode->err);
+    return AKIN_OK;
+}
+
+akin_status akin__image_new(struct akin__decode *decode, uint64_t width,
+                            uint64_t height)
+{
+    const akin_status status = akin__image_check(decode, width, height);
+    return status ? status
+                  : allocate(&decode->image, (uint32_t)width, (uint32_t)height,
+                             decode->err);
 }
 
 akin_status akin__image_memory(struct akin__decode *decode, uint64_t bytes)

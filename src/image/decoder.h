@@ -39,11 +39,15 @@ struct akin__format {
 const struct akin__format *akin__sniff(const uint8_t *bytes, size_t count);
 
 /*
- * decode->image with black pixels, after the limits on sides, pixels and
- * memory are checked. AKIN_EFORMAT, AKIN_ELIMIT, AKIN_ENOMEM.
+ * decode->image with black pixels, after akin__image_check. AKIN_EFORMAT,
+ * AKIN_ELIMIT, AKIN_ENOMEM.
  */
 akin_status akin__image_new(struct akin__decode *decode, uint64_t width,
                             uint64_t height);
+
+/* The limits on sides and pixels alone, before a decoder does any work. */
+akin_status akin__image_check(struct akin__decode *decode, uint64_t width,
+                              uint64_t height);
 
 /* AKIN_ELIMIT when the decoder would need `bytes` of working memory. */
 akin_status akin__image_memory(struct akin__decode *decode, uint64_t bytes);
