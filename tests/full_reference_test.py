@@ -1,0 +1,128 @@
+#!/usr/bin/env python3
+"""akin against transformers itself: the models at full size, on every photo.
+
+The models are the shared reference script's, random but not meek; their
+vectors are what transformers computes here and now in float32. The tiny
+models judge the numpy reference in the same way. Needs PyTorch and minutes:
+./run test --all.
+"""
+import glob
+import importlib.util
+import os
+import subprocess
+import sys
+import tempfile
+import unittest
+
+import support
+
+try:
+    import torch
+    import transformers
+except ImportError as missing:
+    raise unittest.SkipTest(f'{missing}; it is brought by ./run test --all')
+
+import numpy as np
+import make_tiny
+import reference_vectors
+
+transformers.utils.logging.disable_progress_bar()
+transformers.utils.logging.set_verbosity_error()
+
+MODELS = os.path.join(support.BUILD, 'reference')
+NAMES = {'clip': 1e-5, 'dinov2-base': 1e-5, 'dinov2-small': 1e-5,
+         'dinov2-registers': 1e-5, 'tiny-clip': 1e-4, 'tiny-dinov2': 1e-4,
+         'legacy-clip': 1e-4}
+
+
+def distance(got, want):
+    return np.linalg.norm(got - want) / np.linalg.norm(want)
+
+
+def embed(folder, photos):
+    """float32 [photos, dim] from the command, pixels as the script's."""
+    with tempfile.TemporaryDirectory() as scratch:
+        out = os.path.join(scratch, 'v.npy')
+        support.akin('embed', *photos, '--model', folder, '--exif', 'off',
+                     '--format', 'npy', '-o', out)
+        return np.load(out)
+
+
+class Full(unittest.TestCase):
+    """Against models as the shared reference script makes them."""
+
+    @classmethod
+    def setUpClass(cls):
+        script = support.shared('reference', 'reference.py')
+        spec = importlib.util.spec_from_file_location('reference', script)
+        cls.reference = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(cls.reference)
+        if not os.path.exists(os.path.join(MODELS, 'legacy-clip')):
+            subprocess.run([sys.executable, script, 'models', MODELS],
+                           check=True, capture_output=True)
+        photos = support.shared('data', 'photos')
+        cls.photos = sorted(
+            path for path in glob.glob(f'{photos}/*/*')
+            if path.lower().endswith(('.jpg', '.jpeg', '.png')))
+
+    def agrees(self, name, folder, near):
+        model = self.reference.load(*os.path.split(folder))
+        got = embed(folder, self.photos)
+        self.assertEqual(len(got), len(self.photos))
+        for i in range(0, len(self.photos), 8):
+            x = torch.from_numpy(np.stack(
+                [self.reference.pixels(p, name) for p in self.photos[i:i + 8]]))
+            for path, mine, want in zip(
+                    self.photos[i:], got[i:],
+                    self.reference.vector(model, name, x)):
+                self.assertLessEqual(distance(mine, want), near, path)
+
+    def test_starter_gives_transformers_vectors_on_every_photo(self):
+        self.agrees('starter', support.starter(), 1e-5)
+
+
+def full(name, near):
+    return lambda self: self.agrees(name, os.path.join(MODELS, name), near)
+
+
+for _name, _near in NAMES.items():
+    setattr(Full, f'test {_name} gives transformers\' vectors on every photo',
+            full(_name, _near))
+
+
+class Reference(unittest.TestCase):
+    """The numpy reference against transformers in float64."""
+
+
+def judged(name):
+    def test(self):
+        folder = support.tiny(name)
+        kind = reference_vectors.read_json(folder, 'config.json')
+        model, loading = getattr(
+            transformers, kind['architectures'][0]).from_pretrained(
+                folder, dtype=torch.float32, output_loading_info=True)
+        self.assertEqual(
+            {k: list(v) for k, v in loading.items() if v}, {}, 'loading')
+        model = model.double().eval()
+        facts = reference_vectors.facts(folder)
+        for picture in support.pictures():
+            x = torch.from_numpy(
+                reference_vectors.pixels(folder, picture, facts))[None]
+            with torch.no_grad():
+                if facts.clip:
+                    v = model.get_image_features(pixel_values=x).pooler_output
+                elif facts.pool == 'patches':
+                    v = model(pixel_values=x).feature_maps[0].mean(dim=(2, 3))
+                else:
+                    v = model(pixel_values=x).last_hidden_state.mean(dim=1)
+            mine = reference_vectors.vector(folder, picture)
+            self.assertLessEqual(distance(mine, v[0].numpy()), 1e-6)
+    return test
+
+
+for _name in make_tiny.MODELS:
+    setattr(Reference, f'test {_name}: numpy agrees with transformers',
+            judged(_name))
+
+if __name__ == '__main__':
+    unittest.main()
