@@ -252,6 +252,50 @@ AKIN_API akin_status akin_model_find(const char *name, const char *revision,
                                      char *folder, size_t capacity,
                                      akin_error *err) AKIN_MUST_CHECK;
 
+typedef struct akin_model_entry {
+    const char *name;     /* what akin_model_open takes */
+    const char *id;       /* owner/name on the hub, or "" */
+    const char *revision; /* the commit of a hub model, or "" */
+    const char *folder;   /* absolute; "" when the weights are not at hand */
+    const char *family;   /* "clip" or "dinov2"; "" when not at hand */
+    uint64_t bytes;       /* of the weights */
+} akin_model_entry;
+
+/*
+ * Calls `visit` for each known name, at hand or not, then for each other model
+ * of akin's data folder and of the Hugging Face cache that akin can read. An
+ * entry lives until visit returns.
+ */
+AKIN_API akin_status akin_model_list(
+    void (*visit)(void *context, const akin_model_entry *entry), void *context,
+    akin_error *err) AKIN_MUST_CHECK;
+
+typedef struct akin_model_file {
+    const char *path;
+    uint64_t bytes;
+    int hashed;          /* the hub's hash of it is known and was compared */
+    const char *problem; /* NULL, or what is wrong with it */
+} akin_model_file;
+
+typedef struct akin_verify_options {
+    size_t size;
+    const char *revision;
+    akin_progress_fn progress; /* bytes of the file `what` */
+    void (*visit)(void *context, const akin_model_file *file);
+    void *context;
+} akin_verify_options;
+
+/*
+ * Read every file of a model that is at hand and compare it with the hash that
+ * the hub declared for it, which is its name in the cache; weights and config
+ * are also checked for their form. Files of a plain folder have no published
+ * hash. AKIN_EFORMAT when a file is not as it should be, after all have been
+ * looked at; errors of akin_model_open when there is no model.
+ */
+AKIN_API akin_status akin_model_verify(const char *name,
+                                       const akin_verify_options *options,
+                                       akin_error *err) AKIN_MUST_CHECK;
+
 /* ------------------------------------------------------------ indexes -- */
 
 typedef struct akin_index akin_index; /* one writer, many readers */

@@ -1,6 +1,7 @@
 /* Clocks. */
 #include "base/clock.h"
 
+#include <errno.h>
 #include <time.h>
 
 double akin__seconds(void)
@@ -8,4 +9,12 @@ double akin__seconds(void)
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+void akin__sleep(double seconds)
+{
+    struct timespec left = {.tv_sec = (time_t)seconds};
+    left.tv_nsec = (long)(1e9 * (seconds - (double)left.tv_sec));
+    while (nanosleep(&left, &left) != 0 && errno == EINTR)
+        ;
 }

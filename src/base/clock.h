@@ -5,4 +5,7 @@
 /* Seconds on a clock that only goes forward; differences mean something. */
 double akin__seconds(void);
 
+/* Do nothing for so long. */
+void akin__sleep(double seconds);
+
 #endif

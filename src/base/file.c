@@ -16,6 +16,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/mman.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "base/error.h"
@@ -241,6 +242,15 @@ void akin__file_unmap(const void *memory, uint64_t bytes)
 {
     if (memory)
         munmap((void *)(uintptr_t)memory, (size_t)bytes);
+}
+
+akin_status akin__free_space(const char *path, uint64_t *bytes, akin_error *err)
+{
+    struct statvfs system;
+    if (statvfs(path, &system) != 0)
+        return akin__fail_errno(err, errno, "%s", path);
+    *bytes = (uint64_t)system.f_bavail * system.f_frsize;
+    return AKIN_OK;
 }
 
 akin_status akin__sync_folder(const char *path, akin_error *err)

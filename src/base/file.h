@@ -71,6 +71,9 @@ akin_status akin__file_map(const struct akin__file *file, uint64_t bytes,
                            const void **memory, akin_error *err);
 void akin__file_unmap(const void *memory, uint64_t bytes);
 
+/* Bytes that a user may still write where `path` lies. */
+akin_status akin__free_space(const char *path, uint64_t *bytes,
+                             akin_error *err);
 akin_status akin__sync_folder(const char *path, akin_error *err);
 akin_status akin__rename(const char *from, const char *to, akin_error *err);
 /* A file or an empty folder; no error when it is not there. */

@@ -23,7 +23,7 @@ enum {
     REVISION_MAX = 200,   /* fits a file name of 255 bytes and a suffix */
     REF_FILE_MAX = 4096,  /* holds 40 digits */
     INDEX_MAX = 64 << 20, /* model.safetensors.index.json; giants have 1 MB */
-    SHARDS_MAX = 10000
+    SHARDS_MAX = 256
 };
 
 static const char letters[] = "abcdefghijklmnopqrstuvwxyz"
@@ -339,12 +339,12 @@ akin_status akin__index_shards(const char *path, struct akin__names *shards,
     memset(shards, 0, sizeof *shards);
     AKIN_TRY(akin__json_read(path, INDEX_MAX, &document, err));
     json_t *map = json_object_get(document, "weight_map");
-    AKIN_CHECK(json_object_size(map), err, AKIN_EFORMAT,
-               "%s: has no weight_map", path);
+    AKIN_CHECK(json_object_size(map), err, AKIN_EMODEL, "%s: has no weight_map",
+               path);
     json_object_foreach(map, tensor, value)
     {
         const char *name = json_string_value(value);
-        AKIN_CHECK(name && plain_name(name), err, AKIN_EFORMAT,
+        AKIN_CHECK(name && plain_name(name), err, AKIN_EMODEL,
                    "%s: tensor %s: \"%s\" is no file name", path, tensor,
                    name ? name : "");
         if (has_name(shards, name))

@@ -50,6 +50,20 @@ char *akin__weights_file(const struct akin__weights_place *place,
     return NULL;
 }
 
+akin_status akin__weights_names(const struct akin__weights_place *place,
+                                struct akin__names *names, akin_error *err)
+{
+    memset(names, 0, sizeof *names);
+    char *one = akin__weights_file(place, one_file);
+    char *index = akin__weights_file(place, index_file);
+    const akin_status status = one || !index
+                                   ? akin__names_add(names, one_file, err)
+                                   : akin__index_shards(index, names, err);
+    akin__free(one);
+    akin__free(index);
+    return status;
+}
+
 void akin__weights_place_free(struct akin__weights_place *place)
 {
     for (size_t i = 0; i < place->count; i++)

@@ -10,6 +10,7 @@
 #include <stddef.h>
 
 #include "akin.h"
+#include "base/file.h"
 
 struct akin__weights_place {
     char *name;     /* known name, hub id as given, or the folder's own name */
@@ -38,5 +39,12 @@ void akin__weights_place_free(struct akin__weights_place *place);
  */
 char *akin__weights_file(const struct akin__weights_place *place,
                          const char *filename);
+
+/*
+ * The names of the files that hold the weights: model.safetensors, or the
+ * shards that model.safetensors.index.json names, once each.
+ */
+akin_status akin__weights_names(const struct akin__weights_place *place,
+                                struct akin__names *names, akin_error *err);
 
 #endif

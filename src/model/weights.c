@@ -7,11 +7,8 @@
 
 #include "base/cursor.h"
 #include "base/error.h"
-#include "base/json.h"
 #include "base/memory.h"
 #include "model/safetensors.h"
-
-enum { MAX_SHARDS = 256, MAX_INDEX = 64 << 20 };
 
 struct akin__weights {
     struct akin__safetensors **shards; /* [count] */
@@ -34,61 +31,25 @@ static akin_status open_shard(struct akin__weights *weights,
     return status;
 }
 
-/* The distinct files of "weight_map": {tensor: file}. They are names, never
- * paths: akin__weights_file refuses a slash. */
-static akin_status open_shards(struct akin__weights *weights,
-                               const struct akin__weights_place *place,
-                               const char *path, akin_error *err)
-{
-    akin_status status = AKIN_OK;
-    json_t *index = NULL, *seen = json_object(), *file;
-    const char *tensor;
-    AKIN_CHECK(seen, err, AKIN_ENOMEM, "%s: no memory", path);
-    AKIN_TRY(akin__json_read(path, MAX_INDEX, &index, err));
-    json_t *map = json_object_get(index, "weight_map");
-    AKIN_CHECK(json_object_size(map) > 0, err, AKIN_EMODEL,
-               "%s: has no weight_map", path);
-    json_object_foreach(map, tensor, file)
-    {
-        const char *name = json_string_value(file);
-        AKIN_CHECK(name, err, AKIN_EMODEL, "%s: tensor %s has no file", path,
-                   tensor);
-        if (json_object_get(seen, name))
-            continue;
-        AKIN_CHECK(weights->count < MAX_SHARDS, err, AKIN_ELIMIT,
-                   "%s: more than %d shards", path, MAX_SHARDS);
-        AKIN_CHECK(json_object_set_new(seen, name, json_true()) == 0, err,
-                   AKIN_ENOMEM, "%s: no memory", path);
-        AKIN_TRY(open_shard(weights, place, name, err));
-    }
-out:
-    json_decref(index);
-    json_decref(seen);
-    return status;
-}
-
 akin_status akin__weights_open(struct akin__weights **out,
                                const struct akin__weights_place *place,
                                akin_error *err)
 {
-    akin_status status = AKIN_OK;
+    struct akin__names files = {0};
     struct akin__weights *weights = akin__calloc(1, sizeof *weights);
-    char *single = akin__weights_file(place, "model.safetensors");
-    char *index = akin__weights_file(place, "model.safetensors.index.json");
+    akin_status status = AKIN_OK;
     *out = NULL;
     AKIN_CHECK(weights, err, AKIN_ENOMEM, "%s: no memory", place->folder);
-    weights->shards = akin__calloc(MAX_SHARDS, sizeof *weights->shards);
+    AKIN_TRY(akin__weights_names(place, &files, err));
+    weights->shards = akin__calloc(files.count, sizeof *weights->shards);
     AKIN_CHECK(weights->shards, err, AKIN_ENOMEM, "%s: no memory",
                place->folder);
-    if (single || !index)
-        AKIN_TRY(open_shard(weights, place, "model.safetensors", err));
-    else
-        AKIN_TRY(open_shards(weights, place, index, err));
+    for (size_t i = 0; i < files.count; i++)
+        AKIN_TRY(open_shard(weights, place, files.name[i], err));
     *out = weights;
     weights = NULL;
 out:
-    akin__free(single);
-    akin__free(index);
+    akin__names_free(&files);
     akin__weights_close(&weights);
     return status;
 }
