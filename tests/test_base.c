@@ -1,6 +1,7 @@
 /* Ground floor: sizes, text, errors, files, hashes, JSON, threads. */
 #include "tap.h"
 
+#include <errno.h>
 #include <stdatomic.h>
 #include <unistd.h>
 
@@ -9,6 +10,7 @@
 #include "base/hash.h"
 #include "base/json.h"
 #include "base/memory.h"
+#include "base/suffix.h"
 #include "base/text.h"
 #include "base/thread.h"
 
@@ -42,6 +44,33 @@ static void a_long_message_is_cut_between_characters(void)
     akin__fail(&err, AKIN_EIO, "%s", long_text);
     EXPECT(strlen(err.message) < sizeof err.message);
     EXPECT_INT(strlen(err.message) % 4, 0);
+}
+
+static void a_failed_call_says_the_words_of_the_system(void)
+{
+    akin_error err;
+    EXPECT_INT(akin__fail_errno(&err, ENOENT, "%s", "a.jpg"), AKIN_ENOTFOUND);
+    EXPECT_STR(err.message, "a.jpg: No such file or directory");
+}
+
+static void a_reason_is_the_message_without_its_path(void)
+{
+    akin_error err;
+    akin__fail(&err, AKIN_EIO, "a\n.jpg: is a folder");
+    EXPECT_STR(akin__reason(&err, "a\n.jpg"), "is a folder");
+    EXPECT_STR(akin__reason(&err, "b.jpg"), "a\\x0a.jpg: is a folder");
+}
+
+static void the_suffix_of_a_picture_is_known_in_any_case(void)
+{
+    EXPECT(akin__image_suffix("a/b.jpg"));
+    EXPECT(akin__image_suffix("a.b.TiFf"));
+    EXPECT(akin__image_suffix("IMG.CR2"));
+    EXPECT(!akin__image_suffix("a.jpg.txt"));
+    EXPECT(!akin__image_suffix("a.jp"));
+    EXPECT(!akin__image_suffix("a.jpgx"));
+    EXPECT(!akin__image_suffix("folder.jpg/a"));
+    EXPECT(!akin__image_suffix("jpg"));
 }
 
 static void utf8_knows_what_rfc_3629_forbids(void)
@@ -142,6 +171,9 @@ int main(void)
     RUN(aligned_memory_starts_on_64_bytes);
     RUN(a_message_is_one_line_of_utf8);
     RUN(a_long_message_is_cut_between_characters);
+    RUN(a_failed_call_says_the_words_of_the_system);
+    RUN(a_reason_is_the_message_without_its_path);
+    RUN(the_suffix_of_a_picture_is_known_in_any_case);
     RUN(utf8_knows_what_rfc_3629_forbids);
     RUN(sha256_agrees_with_fips_180);
     RUN(crc32_agrees_with_zlib);

@@ -27,6 +27,17 @@ static size_t printable_run(const char *text)
     return akin__utf8_length(text, strlen(text));
 }
 
+const char *akin__reason(const akin_error *err, const char *path)
+{
+    char shown[sizeof err->message];
+    akin__printable(shown, sizeof shown, path);
+    const size_t length = strlen(shown);
+    return strncmp(err->message, shown, length) == 0 &&
+                   strncmp(err->message + length, ": ", 2) == 0
+               ? err->message + length + 2
+               : err->message;
+}
+
 void akin__printable(char *out, size_t capacity, const char *text)
 {
     size_t used = 0;
@@ -55,10 +66,9 @@ static akin_status fail(akin_error *err, akin_status code, int number,
     char line[2048];
     const int wanted = vsnprintf(line, sizeof line, format, arguments);
     if (number && wanted >= 0 && (size_t)wanted < sizeof line) {
-        char words[128];
-        if (strerror_r(number, words, sizeof words) != 0)
-            snprintf(words, sizeof words, "error %d", number);
-        snprintf(line + wanted, sizeof line - (size_t)wanted, ": %s", words);
+        char room[128]; /* GNU's strerror_r gives the text back */
+        snprintf(line + wanted, sizeof line - (size_t)wanted, ": %s",
+                 strerror_r(number, room, sizeof room));
     }
     err->code = code;
     akin__printable(err->message, sizeof err->message, line);

@@ -22,6 +22,9 @@ akin_status akin__fail_errno(akin_error *err, int number, const char *format,
 /* Put `path: ` before the message of *err, once a path is known. */
 akin_status akin__fail_in(akin_error *err, akin_status code, const char *path);
 
+/* The message of *err without the `path: ` that it may begin with. */
+const char *akin__reason(const akin_error *err, const char *path);
+
 /* `text` as one printable line of UTF-8 (\xNN for what is not) into `out`. */
 void akin__printable(char *out, size_t capacity, const char *text);
 

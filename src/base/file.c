@@ -41,6 +41,12 @@ bool akin__exists(const char *path)
     return lstat(path, &st) == 0;
 }
 
+bool akin__is_link(const char *path)
+{
+    struct stat st;
+    return lstat(path, &st) == 0 && S_ISLNK(st.st_mode);
+}
+
 akin_status akin__read_file(const char *path, uint64_t limit, uint8_t **bytes,
                             size_t *count, struct stat *st_out, akin_error *err)
 {
