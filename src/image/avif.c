@@ -4,13 +4,16 @@
  * The file's own rotation and mirroring are what EXIF orientation is
  * elsewhere: Pillow gives the pixels as stored and reports them so.
  */
+#include <string.h>
+
 #include <avif/avif.h>
 
 #include "base/error.h"
+#include "base/memory.h"
 #include "image/decoder.h"
 
-/* Three planes of up to 12 bits. */
-enum { BYTES_A_PIXEL = 6 };
+/* Three planes and alpha, and RGBA of them. */
+enum { BYTES_A_PIXEL = 8 };
 
 #if AVIF_VERSION >= 1000000
 #define MIRROR(image) (image)->imir.axis
@@ -39,6 +42,33 @@ static akin_status broken(struct akin__decode *decode, avifResult result)
                       avifResultToString(result));
 }
 
+/* The frame's pixels. With alpha by way of RGBA: told to leave alpha out,
+ * libavif would darken the colours by it. */
+static akin_status make_rgb(struct akin__decode *decode, const avifImage *image)
+{
+    const akin_image *out = &decode->image;
+    uint8_t *rgba = NULL;
+    avifRGBImage rgb;
+    avifRGBImageSetDefaults(&rgb, image);
+    rgb.depth = 8;
+    rgb.format = AVIF_RGB_FORMAT_RGB;
+    rgb.pixels = out->pixels;
+    rgb.rowBytes = (uint32_t)out->stride;
+    if (image->alphaPlane) {
+        rgba = akin__alloc((size_t)out->width * out->height, 4);
+        if (!rgba)
+            return broken(decode, AVIF_RESULT_OUT_OF_MEMORY);
+        rgb.format = AVIF_RGB_FORMAT_RGBA;
+        rgb.pixels = rgba;
+        rgb.rowBytes = out->width * 4;
+    }
+    const avifResult result = avifImageYUVToRGB(image, &rgb);
+    for (size_t i = 0; rgba && i < (size_t)out->width * out->height; i++)
+        memcpy(out->pixels + 3 * i, rgba + 4 * i, 3);
+    akin__free(rgba);
+    return result == AVIF_RESULT_OK ? AKIN_OK : broken(decode, result);
+}
+
 static akin_status decode_frame(struct akin__decode *decode,
                                 avifDecoder *decoder)
 {
@@ -55,18 +85,9 @@ static akin_status decode_frame(struct akin__decode *decode,
     result = avifDecoderNextImage(decoder);
     if (result != AVIF_RESULT_OK)
         return broken(decode, result);
-    status = akin__image_new(decode, image->width, image->height);
-    if (status)
-        return status;
-    avifRGBImage rgb;
-    avifRGBImageSetDefaults(&rgb, image);
-    rgb.depth = 8;
-    rgb.format = AVIF_RGB_FORMAT_RGB;
-    rgb.pixels = decode->image.pixels;
-    rgb.rowBytes = (uint32_t)decode->image.stride;
-    result = avifImageYUVToRGB(image, &rgb);
     decode->orientation = orientation_of(image);
-    return result == AVIF_RESULT_OK ? AKIN_OK : broken(decode, result);
+    status = akin__image_new(decode, image->width, image->height);
+    return status ? status : make_rgb(decode, image);
 }
 
 akin_status akin__decode_avif(struct akin__decode *decode)

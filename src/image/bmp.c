@@ -130,7 +130,7 @@ static void indexed_row(const struct reader *r, uint8_t *out, const uint8_t *in)
     const uint32_t each = 8 / r->bits, mask = (1u << r->bits) - 1;
     for (uint32_t x = 0; x < r->width; x++, out += 3) {
         const uint32_t shift = 8 - r->bits - x % each * r->bits;
-        memcpy(out, r->colors[in[x / each] >> shift & mask], 3);
+        memcpy(out, r->colors[(uint32_t)in[x / each] >> shift & mask], 3);
     }
 }
 

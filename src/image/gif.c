@@ -209,7 +209,7 @@ static void fill(const akin_image *image, const uint8_t color[3])
 
 static akin_status decode_frame(struct reader *r, uint32_t size)
 {
-    enum { MAX_SIZE = 8 };
+    enum { MAX_SIZE = 11 }; /* the format says 8; others read these */
     struct akin__decode *decode = r->decode;
     if (size > MAX_SIZE)
         return akin__fail(decode->err, AKIN_EFORMAT,

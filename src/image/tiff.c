@@ -146,7 +146,8 @@ static bool is_plain(struct reader *r)
     const uint16_t b = r->bits, n = r->samples;
     const bool whole = b == 8 || b == 16;
     if (r->format != SAMPLEFORMAT_UINT &&
-        !(r->format == SAMPLEFORMAT_INT && b == 8))
+        !(r->format == SAMPLEFORMAT_INT && whole &&
+          r->photometric == PHOTOMETRIC_MINISBLACK))
         return false;
     switch (r->photometric) {
     case PHOTOMETRIC_MINISWHITE:
@@ -176,14 +177,16 @@ static unsigned sample(const uint8_t *row, size_t i, unsigned bits)
         memcpy(&wide, row + 2 * i, sizeof wide);
         return wide;
     default:
-        return row[i * bits / 8] >> (8 - bits - i * bits % 8) &
+        return (unsigned)row[i * bits / 8] >> (8 - bits - i * bits % 8) &
                ((1u << bits) - 1);
     }
 }
 
 static void grey_pixel(const struct reader *r, uint8_t *out, unsigned value)
 {
-    if (r->bits == 16)
+    if (r->bits == 16 && r->format == SAMPLEFORMAT_INT && value > INT16_MAX)
+        value = 0; /* below zero */
+    else if (r->bits == 16)
         value = value > 255 ? 255 : value;
     else
         value = value * 255 / ((1u << r->bits) - 1);
@@ -312,6 +315,7 @@ static akin_status read_blocks(struct reader *r)
     const akin_image *image = &r->decode->image;
     uint64_t good = 0, all = 0;
     const akin_status status = plan_blocks(r);
+    r->why[0] = 0; /* complaints about tags that are not needed */
     if (status)
         return status;
     for (uint64_t y = 0; y < r->height; y += r->block_height)
