@@ -140,7 +140,9 @@ static void configure(png_structp png)
     png_set_user_limits(png, PNG_UINT_31_MAX, PNG_UINT_31_MAX);
     png_set_chunk_malloc_max(png, AKIN__PNG_CHUNK_BYTES);
     png_set_crc_action(png, PNG_CRC_WARN_USE, PNG_CRC_QUIET_USE);
+#ifdef PNG_IGNORE_ADLER32 /* Ubuntu 24.04 builds libpng without it */
     png_set_option(png, PNG_IGNORE_ADLER32, PNG_OPTION_ON);
+#endif
     png_set_check_for_invalid_index(png, -1);
 }
 
