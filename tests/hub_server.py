@@ -10,7 +10,6 @@ import hashlib
 import http.server
 import json
 import threading
-import time
 import urllib.parse
 
 
@@ -102,11 +101,13 @@ def cut_after(count):
     return answer
 
 
-def stall_after(count, seconds):
+def stall_after(count, seconds, again=None):
+    """The same, but the line stays open and silent, until `again` is set."""
+
     def answer(request):
         cut_after(count)(request)
         request.wfile.flush()
-        time.sleep(seconds)
+        (again or threading.Event()).wait(seconds)
 
     return answer
 

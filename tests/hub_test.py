@@ -295,9 +295,22 @@ class Pulling(Case):
         self.assert_whole()
 
     def test_silence_ends_and_the_rest_is_fetched(self):
-        self.storage.order(stall_after(100000, 4))
+        again = threading.Event()
+        gave_up = []
+
+        def silent(request):
+            stall_after(100000, 25, again)(request)
+            gave_up.append(again.is_set())
+
+        def rest(request):
+            again.set()
+            self.storage.usual(request)
+
+        self.storage.order(silent)
+        self.storage.order(rest)
         self.expect(self.pull(env={"HF_HUB_DOWNLOAD_TIMEOUT": "1"}), OK)
         self.assert_whole()
+        self.assertNotIn(False, gave_up)
 
     def test_what_an_earlier_pull_left_damaged_is_fetched_anew(self):
         self.part().parent.mkdir(parents=True)

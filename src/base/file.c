@@ -310,9 +310,18 @@ akin_status akin__make_folders(const char *path, akin_error *err)
 
 akin_status akin__symlink(const char *target, const char *path, akin_error *err)
 {
-    if (symlink(target, path) != 0)
-        return akin__fail_errno(err, errno, "%s", path);
-    return AKIN_OK;
+    const size_t room = strlen(path) + 32;
+    char *aside = akin__alloc(room, 1);
+    if (!aside)
+        return akin__fail(err, AKIN_ENOMEM, "%s: no memory", path);
+    snprintf(aside, room, "%s.%ld.tmp", path, (long)getpid());
+    akin_status status = akin__remove(aside, err);
+    if (!status && symlink(target, aside) != 0)
+        status = akin__fail_errno(err, errno, "%s", path);
+    else if (!status)
+        status = akin__rename(aside, path, err);
+    akin__free(aside);
+    return status;
 }
 
 static int by_bytes(const void *a, const void *b)

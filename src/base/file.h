@@ -81,6 +81,7 @@ akin_status akin__rename(const char *from, const char *to, akin_error *err);
 akin_status akin__remove(const char *path, akin_error *err);
 /* The folder and those above it that are missing. */
 akin_status akin__make_folders(const char *path, akin_error *err);
+/* A link at `path`, in the place of what is there. */
 akin_status akin__symlink(const char *target, const char *path,
                           akin_error *err);
 

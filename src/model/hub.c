@@ -118,9 +118,10 @@ static akin_status write_refs(const struct akin__pull *pull, akin_error *err)
     if (!akin__is_commit(wanted))
         return write_ref(pull, wanted, true, err);
     /* A pinned commit also goes by the name it was published under, so that
-     * Python finds it; a newer one of the user's is left alone. */
+     * Python finds it; a newer one of the user's is left alone. It is a
+     * courtesy: a cache that cannot be written will do without. */
     if (name->known && !strcmp(pull->commit, name->known->commit))
-        return write_ref(pull, name->known->ref, false, err);
+        (void)write_ref(pull, name->known->ref, false, NULL);
     return AKIN_OK;
 }
 

@@ -275,7 +275,6 @@ static akin_status link_blob(const struct akin__pull *pull, const char *file,
     AKIN_CHECK(folder && path && target, err, AKIN_ENOMEM, "%s: no memory",
                file);
     AKIN_TRY(akin__make_folders(folder, err));
-    AKIN_TRY(akin__remove(path, err));
     if (akin__symlink(target, path, NULL))
         AKIN_TRY(akin__rename(blob, path, err));
     status = akin__sync_folder(folder, err);
@@ -336,6 +335,9 @@ akin_status akin__pull_file(struct akin__pull *pull, const char *file,
     if (status || !*there)
         return status;
     pull->answered = true;
+    if (settled(pull, file, there)) /* now that the commit is known */
+        return AKIN_OK;
+    *there = true;
     char *blob = akin__format("%s/blobs/%s", pull->repo, reply.etag);
     if (!blob)
         return akin__fail(err, AKIN_ENOMEM, "%s: no memory", file);
