@@ -392,7 +392,8 @@ typedef struct akin_index_report {
     double seconds;
     struct {
         uint64_t images; /* embedded in this run */
-        double seconds;  /* of wall time, network and decoding overlapped */
+        double seconds;  /* the model's share of the wall time, reading and
+                            decoding included: the shares add up */
     } model[16];         /* in the order of the models given */
 } akin_index_report;
 
@@ -402,7 +403,9 @@ typedef struct akin_index_options {
     int retry;       /* try again what failed before */
     int strict;      /* as in akin_decode_options */
     const akin_limits *limits;
-    akin_progress_fn progress; /* images; called from one thread at a time */
+    /* "files" while folders are walked and compared (whole 0: not known yet),
+     * then "images" that need work; called from one thread at a time */
+    akin_progress_fn progress;
     /* each new failure and each warning, from one thread at a time */
     void (*notice)(void *context, const char *path, const char *reason,
                    int failed);

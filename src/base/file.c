@@ -20,7 +20,10 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "base/fault.h"
 #include "base/memory.h"
+
+int (*akin__fault)(const char *call, const char *path);
 
 akin_status akin__stat(const char *path, struct stat *st, akin_error *err)
 {
@@ -45,6 +48,12 @@ bool akin__is_link(const char *path)
 {
     struct stat st;
     return lstat(path, &st) == 0 && S_ISLNK(st.st_mode);
+}
+
+bool akin__read_only_media(const char *path)
+{
+    struct statvfs st;
+    return statvfs(path, &st) == 0 && (st.f_flag & ST_RDONLY);
 }
 
 akin_status akin__read_file(const char *path, uint64_t limit, uint8_t **bytes,
@@ -139,7 +148,9 @@ akin_status akin__file_open(struct akin__file *file, const char *path,
     if (!file->path)
         return akin__fail(err, AKIN_ENOMEM, "%s: no memory", path);
     do {
-        file->fd = open(path, flags[mode] | O_CLOEXEC, 0666);
+        file->fd = akin__fails("open", path)
+                       ? -1
+                       : open(path, flags[mode] | O_CLOEXEC, 0666);
     } while (file->fd < 0 && errno == EINTR);
     if (file->fd < 0) {
         const akin_status status = akin__fail_errno(err, errno, "%s", path);
@@ -173,7 +184,9 @@ akin_status akin__file_read(const struct akin__file *file, void *bytes,
 {
     uint8_t *at = bytes;
     while (count) {
-        const ssize_t got = pread(file->fd, at, count, (off_t)offset);
+        const ssize_t got = akin__fails("read", file->path)
+                                ? -1
+                                : pread(file->fd, at, count, (off_t)offset);
         if (got < 0 && errno == EINTR)
             continue;
         if (got < 0)
@@ -194,7 +207,9 @@ akin_status akin__file_write(const struct akin__file *file, const void *bytes,
 {
     const uint8_t *at = bytes;
     while (count) {
-        const ssize_t put = pwrite(file->fd, at, count, (off_t)offset);
+        const ssize_t put = akin__fails("write", file->path)
+                                ? -1
+                                : pwrite(file->fd, at, count, (off_t)offset);
         if (put < 0 && errno == EINTR)
             continue;
         if (put < 0)
@@ -210,14 +225,15 @@ akin_status akin__file_write(const struct akin__file *file, const void *bytes,
 akin_status akin__file_truncate(const struct akin__file *file, uint64_t bytes,
                                 akin_error *err)
 {
-    if (ftruncate(file->fd, (off_t)bytes) != 0)
+    if (akin__fails("truncate", file->path) ||
+        ftruncate(file->fd, (off_t)bytes) != 0)
         return akin__fail_errno(err, errno, "%s", file->path);
     return AKIN_OK;
 }
 
 akin_status akin__file_sync(const struct akin__file *file, akin_error *err)
 {
-    if (fsync(file->fd) != 0)
+    if (akin__fails("sync", file->path) || fsync(file->fd) != 0)
         return akin__fail_errno(err, errno, "%s: not synced", file->path);
     return AKIN_OK;
 }
@@ -266,7 +282,7 @@ akin_status akin__sync_folder(const char *path, akin_error *err)
         return akin__fail_errno(err, errno, "%s", path);
     akin_status status = AKIN_OK;
     /* Some network file systems cannot sync a folder and say EINVAL. */
-    if (fsync(fd) != 0 && errno != EINVAL)
+    if ((akin__fails("sync", path) || fsync(fd) != 0) && errno != EINVAL)
         status = akin__fail_errno(err, errno, "%s: not synced", path);
     close(fd);
     return status;
@@ -274,14 +290,14 @@ akin_status akin__sync_folder(const char *path, akin_error *err)
 
 akin_status akin__rename(const char *from, const char *to, akin_error *err)
 {
-    if (rename(from, to) != 0)
+    if (akin__fails("rename", to) || rename(from, to) != 0)
         return akin__fail_errno(err, errno, "%s", to);
     return AKIN_OK;
 }
 
 akin_status akin__remove(const char *path, akin_error *err)
 {
-    if (remove(path) != 0 && errno != ENOENT)
+    if ((akin__fails("remove", path) || remove(path) != 0) && errno != ENOENT)
         return akin__fail_errno(err, errno, "%s", path);
     return AKIN_OK;
 }
@@ -297,7 +313,7 @@ akin_status akin__make_folders(const char *path, akin_error *err)
             continue;
         const char end = *at;
         *at = 0;
-        if (mkdir(prefix, 0777) != 0 &&
+        if ((akin__fails("mkdir", prefix) || mkdir(prefix, 0777) != 0) &&
             (errno != EEXIST || !akin__is_folder(prefix)))
             status = akin__fail_errno(err, errno, "%s", prefix);
         *at = end;

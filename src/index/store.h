@@ -25,17 +25,17 @@ enum { AKIN__MAX_MODELS = 16 };
 
 /* A file of the collection, as the catalog knows it. */
 struct akin__entry {
-    int64_t id;          /* 0: not in the catalog yet */
-    uint64_t bytes;      /* file size */
-    int64_t mtime_ns;    /* since 1970 */
-    uint8_t content[32]; /* SHA-256 of the file; all zero for a failed one
-                            that could not be read at all */
-    uint32_t width, height;     /* upright pixels; 0 when unknown */
-    char format[8];      /* "jpeg", ... */
-    char reason[256];    /* of a failure, or a warning; else empty */
-    bool failed;         /* no vectors: the reason says why */
-    bool retryable;      /* a failure that may pass: memory, permission, I/O */
-    uint32_t rows;       /* bit m: model m (its ordinal) has a row */
+    int64_t id;             /* 0: not in the catalog yet */
+    uint64_t bytes;         /* file size */
+    int64_t mtime_ns;       /* since 1970 */
+    uint8_t content[32];    /* SHA-256 of the file; all zero for a failed one
+                               that could not be read at all */
+    uint32_t width, height; /* upright pixels; 0 when unknown */
+    char format[8];         /* "jpeg", ... */
+    char reason[256];       /* of a failure, or a warning; else empty */
+    bool failed;            /* no vectors: the reason says why */
+    bool retryable; /* a failure that may pass: memory, permission, I/O */
+    uint32_t rows;  /* bit m: model m (its ordinal) has a row */
 };
 
 /*
@@ -44,8 +44,7 @@ struct akin__entry {
  * or EXIF choice; the message says which and what to do.
  */
 akin_status akin__index_model(akin_index *index, const akin_model *model,
-                              size_t *ordinal, akin_error *err)
-    AKIN_MUST_CHECK;
+                              size_t *ordinal, akin_error *err) AKIN_MUST_CHECK;
 
 /* What is known of `path`; *found says whether anything is. */
 akin_status akin__index_find(akin_index *index, const char *path,
@@ -59,8 +58,8 @@ akin_status akin__index_find(akin_index *index, const char *path,
 akin_status akin__index_find_content(akin_index *index,
                                      const uint8_t content[32],
                                      struct akin__entry *entry, char **path,
-                                     bool *found, akin_error *err)
-    AKIN_MUST_CHECK;
+                                     bool *found,
+                                     akin_error *err) AKIN_MUST_CHECK;
 
 /*
  * Stage `entry` at `path`, new or replacing what was there. vectors[m], for
@@ -75,12 +74,11 @@ akin_status akin__index_put(akin_index *index, const char *path,
 
 /* Stage that the entry has a new path and modification time. */
 akin_status akin__index_move(akin_index *index, int64_t id, const char *path,
-                             int64_t mtime_ns, akin_error *err)
-    AKIN_MUST_CHECK;
+                             int64_t mtime_ns, akin_error *err) AKIN_MUST_CHECK;
 
 /* Stage that the entry is gone. */
-akin_status akin__index_forget(akin_index *index, int64_t id, akin_error *err)
-    AKIN_MUST_CHECK;
+akin_status akin__index_forget(akin_index *index, int64_t id,
+                               akin_error *err) AKIN_MUST_CHECK;
 
 /* Stage that `folder` (absolute) is one of the index's roots. */
 akin_status akin__index_add_root(akin_index *index, const char *folder,
@@ -96,7 +94,7 @@ akin_status akin__index_each(akin_index *index, const char *folder,
                              void *context, akin_error *err) AKIN_MUST_CHECK;
 
 /* Make all that is staged durable and visible. */
-akin_status akin__index_commit(akin_index *index, akin_error *err)
-    AKIN_MUST_CHECK;
+akin_status akin__index_commit(akin_index *index,
+                               akin_error *err) AKIN_MUST_CHECK;
 
 #endif

@@ -1,0 +1,25 @@
+/*
+ * VFS: SQLite's files seen through base/. The last four bytes of every page of
+ * a database are a checksum of the rest, and the calls that fail in tests
+ * (fault.h) reach SQLite's files too.
+ *
+ * A database is made for it by AKIN__PAGE_BYTES a page, of which
+ * AKIN__PAGE_RESERVED are reserved (SQLITE_FCNTL_RESERVE_BYTES).
+ */
+#ifndef AKIN_BASE_VFS_H
+#define AKIN_BASE_VFS_H
+
+#include <sqlite3.h>
+#include <stdint.h>
+
+#include "akin.h"
+
+enum { AKIN__PAGE_BYTES = 4096, AKIN__PAGE_RESERVED = 4 };
+
+/* The name to open databases with; NULL when memory is short. */
+const char *akin__vfs(void);
+
+/* The first page (from 1) of `db` whose checksum did not hold, or 0. */
+uint32_t akin__vfs_bad_page(sqlite3 *db);
+
+#endif

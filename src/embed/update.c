@@ -1,0 +1,111 @@
+/*
+ * Update: akin_index_update, which brings an index in line with the folders.
+ *
+ * First everything is walked and compared with the catalog, then what is new
+ * or changed is embedded, and only when all of that went well is forgotten
+ * what is gone: by then a file that was moved has been recognised. What is
+ * committed on the way survives anything; a run that is stopped commits what
+ * it has, and the next one goes on.
+ */
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/memory.h"
+#include "base/thread.h"
+#include "embed/run.h"
+
+enum { MOST_THREADS = 256 }; /* what akin__parallel starts */
+
+static akin_status take_options(struct akin__run *run,
+                                const akin_index_options *options,
+                                akin_error *err)
+{
+    akin_index_options *all = &run->options;
+    if (options) {
+        if (!options->size || (options->limits && !options->limits->size))
+            return akin__fail(err, AKIN_EUSAGE, "options without their size");
+        memcpy(all, options,
+               options->size < sizeof *all ? options->size : sizeof *all);
+    }
+    if (all->threads <= 0)
+        all->threads = akin__processors();
+    if (all->threads > MOST_THREADS)
+        all->threads = MOST_THREADS;
+    return AKIN_OK;
+}
+
+/* Each model's place in the index. */
+static akin_status take_models(struct akin__run *run, akin_error *err)
+{
+    if (!run->model_count || run->model_count > AKIN__MAX_MODELS)
+        return akin__fail(err, AKIN_EUSAGE, "%zu models (1 to %d)",
+                          run->model_count, AKIN__MAX_MODELS);
+    for (size_t i = 0; i < run->model_count; i++) {
+        const akin_model *model = run->models[i];
+        if (akin_model_exif(model) != akin_model_exif(run->models[0]))
+            return akin__fail(
+                err, AKIN_EUSAGE, "%s and %s differ in their EXIF choice",
+                akin_model_name(run->models[0]), akin_model_name(model));
+        const akin_status status =
+            akin__index_model(run->index, model, &run->ordinal[i], err);
+        if (status)
+            return status;
+        if (run->ordinals <= run->ordinal[i])
+            run->ordinals = run->ordinal[i] + 1;
+        run->wanted |= UINT32_C(1) << run->ordinal[i];
+    }
+    return AKIN_OK;
+}
+
+static akin_status update(struct akin__run *run, const char *const *roots,
+                          size_t root_count, akin_error *err)
+{
+    akin_status status = take_models(run, err);
+    if (!status)
+        status = akin__roots_open(run, roots, root_count, err);
+    if (!status)
+        status = akin__roots_walk(run, err);
+    if (!status)
+        status = akin__plan(run, err);
+    if (!status)
+        status = akin__pipeline(run, err);
+    if (!status)
+        status = akin__forget_gone(run, err);
+    if (!status || status == AKIN_ECANCELLED) {
+        const akin_status committed = akin__index_commit(run->index, err);
+        status = committed ? committed : status;
+    }
+    return status;
+}
+
+akin_status akin_index_update(akin_index *index, const char *const *roots,
+                              size_t root_count, akin_model *const *models,
+                              size_t model_count,
+                              const akin_index_options *options,
+                              akin_index_report *report, akin_error *err)
+{
+    akin_index_report unused;
+    akin_error error = {AKIN_OK, ""};
+    struct akin__run run = {.index = index,
+                            .report = report ? report : &unused,
+                            .models = models,
+                            .model_count = model_count};
+    const double start = akin__seconds();
+    memset(run.report, 0, sizeof *run.report);
+    akin_status status = take_options(&run, options, &error);
+    if (!status && !root_count)
+        status = akin__fail(&error, AKIN_EUSAGE, "no folder to index");
+    if (!status) {
+        akin__lock_open(&run.lock);
+        status = update(&run, roots, root_count, &error);
+        akin__lock_close(&run.lock);
+    }
+    akin__roots_close(&run);
+    akin__list_free(&run.list);
+    akin__free(run.gone);
+    run.report->seconds = akin__seconds() - start;
+    if (err)
+        *err = error;
+    return status;
+}

@@ -1,0 +1,339 @@
+/*
+ * Walk: depth first with an explicit stack, names in order of their bytes.
+ *
+ * A folder is not entered again on its own way (a loop of links or of bind
+ * mounts), and through links only once in a walk: folders that all link to
+ * each other would otherwise be walked in every order there is. A folder that
+ * cannot be listed, or a link that leads nowhere, is put on the list as
+ * barred, because what lies behind it is out of reach, not gone.
+ *
+ * Memory: the list, and the names of the folders on the way. Depth is bounded
+ * by PATH_MAX, beyond which the system refuses the path.
+ */
+#include "embed/walk.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/memory.h"
+#include "base/text.h"
+
+/* How many items lie between two questions whether to go on. */
+enum { ASK_EVERY = 512 };
+
+struct identity {
+    dev_t device;
+    ino_t number;
+};
+
+/* A folder on the way. */
+struct level {
+    struct akin__names names;
+    size_t next;   /* of the names */
+    size_t length; /* of its path, with the slash */
+    struct identity identity;
+};
+
+struct walk {
+    struct akin__list *list;
+    uint32_t root;
+    struct akin__text path; /* of the folder on top, with a slash */
+    struct level *level;    /* [depth of level_room] */
+    size_t depth, level_room;
+    struct identity
+        *linked; /* [linked_count of linked_room]: entered by link */
+    size_t linked_count, linked_room;
+};
+
+/* Room for one more of `size` bytes; NULL when memory is short. */
+static void *grown(void *memory, size_t count, size_t *room, size_t size)
+{
+    if (count < *room)
+        return memory;
+    const size_t more = *room + *room / 2 + 64;
+    void *larger = akin__realloc(memory, more, size);
+    if (larger)
+        *room = more;
+    return larger;
+}
+
+static bool add_text(struct akin__list *list, const char *text)
+{
+    const size_t bytes = strlen(text) + 1;
+    while (bytes > list->text_room - list->text_used) {
+        char *larger = grown(list->text, list->text_room, &list->text_room, 1);
+        if (!larger)
+            return false;
+        list->text = larger;
+    }
+    memcpy(list->text + list->text_used, text, bytes);
+    list->text_used += bytes;
+    return true;
+}
+
+static akin_status add_item(struct akin__list *list, const char *path,
+                            const struct stat *st, enum akin__what what,
+                            uint32_t root, const char *reason, akin_error *err)
+{
+    const struct akin__item item = {
+        .path = list->text_used,
+        .bytes = st ? (uint64_t)st->st_size : 0,
+        .mtime_ns =
+            st ? st->st_mtim.tv_sec * 1000000000LL + st->st_mtim.tv_nsec : 0,
+        .root = root,
+        .what = (uint8_t)what};
+    struct akin__item *larger =
+        grown(list->item, list->count, &list->room, sizeof item);
+    if (larger)
+        list->item = larger;
+    if (!larger || !add_text(list, path) || (reason && !add_text(list, reason)))
+        return akin__fail(err, AKIN_ENOMEM, "%s: no memory for %zu files", path,
+                          list->count);
+    list->item[list->count++] = item;
+    return AKIN_OK;
+}
+
+void akin__list_free(struct akin__list *list)
+{
+    akin__free(list->text);
+    akin__free(list->item);
+    memset(list, 0, sizeof *list);
+}
+
+const char *akin__item_path(const struct akin__list *list,
+                            const struct akin__item *item)
+{
+    return list->text + item->path;
+}
+
+bool akin__lies_in(const char *path, const char *folder)
+{
+    const size_t length = strlen(folder);
+    return strncmp(path, folder, length) == 0 &&
+           (path[length] == 0 || path[length] == '/' ||
+            (length && folder[length - 1] == '/'));
+}
+
+int akin__path_order(const char *a, const char *b)
+{
+    while (*a && *a == *b)
+        a++, b++;
+    const int left = *a == '/' ? 1 : (unsigned char)*a + (*a != 0);
+    const int right = *b == '/' ? 1 : (unsigned char)*b + (*b != 0);
+    return (left > right) - (left < right);
+}
+
+static int by_path(const void *a, const void *b, void *list)
+{
+    const struct akin__item *left = a, *right = b;
+    const int order = akin__path_order(akin__item_path(list, left),
+                                       akin__item_path(list, right));
+    return order ? order
+                 : (left->root > right->root) - (left->root < right->root);
+}
+
+static bool same_path(const struct akin__list *list, size_t a, size_t b)
+{
+    return strcmp(akin__item_path(list, &list->item[a]),
+                  akin__item_path(list, &list->item[b])) == 0;
+}
+
+void akin__list_sort(struct akin__list *list)
+{
+    size_t kept = 0;
+    if (list->count)
+        qsort_r(list->item, list->count, sizeof *list->item, by_path, list);
+    for (size_t i = 0; i < list->count; i++)
+        if (!kept || !same_path(list, i, kept - 1))
+            list->item[kept++] = list->item[i];
+    list->count = kept;
+}
+
+struct akin__item *akin__list_find(const struct akin__list *list,
+                                   const char *path)
+{
+    size_t low = 0, high = list->count;
+    while (low < high) {
+        const size_t middle = low + (high - low) / 2;
+        struct akin__item *item = &list->item[middle];
+        const int order = akin__path_order(path, akin__item_path(list, item));
+        if (order == 0)
+            return item;
+        if (order < 0)
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    return NULL;
+}
+
+/*
+ * Names that are not pictures of the owner: hidden ones and AppleDouble files,
+ * thumbnails and recycle bins that NAS systems, desktops and Lightroom keep
+ * beside the photos, what only root can list on an external disc, and indexes.
+ */
+static bool passed_over(const char *name)
+{
+    static const char *const names[] = {
+        "@eaDir",    "@Recycle",     "#recycle",
+        "#snapshot", "$RECYCLE.BIN", "$Recycle.Bin",
+        "__MACOSX",  "lost+found",   "System Volume Information",
+        "Thumbs.db",
+    };
+    static const char *const endings[] = {".akin", ".lrdata"};
+    const size_t length = strlen(name);
+    if (name[0] == '.')
+        return true;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strcmp(name, names[i]) == 0)
+            return true;
+    for (size_t i = 0; i < sizeof endings / sizeof *endings; i++)
+        if (length >= strlen(endings[i]) &&
+            strcmp(name + length - strlen(endings[i]), endings[i]) == 0)
+            return true;
+    return false;
+}
+
+static bool same(struct identity a, struct identity b)
+{
+    return a.device == b.device && a.number == b.number;
+}
+
+/* Whether the folder is on its own way already. */
+static bool is_loop(const struct walk *walk, struct identity identity)
+{
+    for (size_t i = 0; i < walk->depth; i++)
+        if (same(walk->level[i].identity, identity))
+            return true;
+    return false;
+}
+
+/* Remember that a folder is entered through a link; *again if it was before. */
+static akin_status note_link(struct walk *walk, struct identity identity,
+                             bool *again, akin_error *err)
+{
+    *again = false;
+    for (size_t i = 0; i < walk->linked_count && !*again; i++)
+        *again = same(walk->linked[i], identity);
+    if (*again)
+        return AKIN_OK;
+    struct identity *larger = grown(walk->linked, walk->linked_count,
+                                    &walk->linked_room, sizeof identity);
+    if (!larger)
+        return akin__fail(err, AKIN_ENOMEM, "no memory for %zu linked folders",
+                          walk->linked_count);
+    walk->linked = larger;
+    walk->linked[walk->linked_count++] = identity;
+    return AKIN_OK;
+}
+
+/* Put what is at the path aside as barred, unless it is merely gone or memory
+ * is short. */
+static akin_status bar(struct walk *walk, akin_status why, akin_error *err)
+{
+    const char *path = walk->path.bytes;
+    if (why == AKIN_ENOMEM)
+        return why;
+    if (why == AKIN_ENOTFOUND && !akin__exists(path))
+        return AKIN_OK;
+    akin_error reason = *err;
+    return add_item(walk->list, path, NULL, AKIN__BARRED, walk->root,
+                    why == AKIN_ENOTFOUND ? "link leads nowhere"
+                                          : akin__reason(&reason, path),
+                    err);
+}
+
+/* Put the folder at the path on the stack. */
+static akin_status enter(struct walk *walk, const struct stat *st, bool link,
+                         akin_error *err)
+{
+    struct level level = {.identity = {st->st_dev, st->st_ino}};
+    bool again = is_loop(walk, level.identity);
+    akin_status status = AKIN_OK;
+    if (!again && link)
+        status = note_link(walk, level.identity, &again, err);
+    if (status || again)
+        return status;
+    status = akin__list_folder(walk->path.bytes, &level.names, err);
+    if (status)
+        return bar(walk, status, err);
+    struct level *larger =
+        grown(walk->level, walk->depth, &walk->level_room, sizeof level);
+    if (larger)
+        walk->level = larger;
+    if (walk->path.bytes[walk->path.length - 1] != '/')
+        akin__text_add(&walk->path, "/", 1);
+    if (!larger || walk->path.failed) {
+        akin__names_free(&level.names);
+        return akin__fail(err, AKIN_ENOMEM, "%s: no memory for %zu folders",
+                          walk->path.bytes, walk->depth);
+    }
+    level.length = walk->path.length;
+    walk->level[walk->depth++] = level;
+    return AKIN_OK;
+}
+
+/* What is at the path, a name in the folder on top. */
+static akin_status look_at(struct walk *walk, akin_error *err)
+{
+    const char *path = walk->path.bytes;
+    struct stat st;
+    const akin_status status = akin__stat(path, &st, err);
+    if (status)
+        return bar(walk, status, err);
+    if (S_ISDIR(st.st_mode))
+        return enter(walk, &st, akin__is_link(path), err);
+    return add_item(walk->list, path, &st,
+                    S_ISREG(st.st_mode) ? AKIN__FILE : AKIN__OTHER, walk->root,
+                    NULL, err);
+}
+
+/* The next name of the folder on top, or back to the folder above. */
+static akin_status step(struct walk *walk, akin_error *err)
+{
+    struct level *top = &walk->level[walk->depth - 1];
+    if (top->next == top->names.count) {
+        akin__names_free(&top->names);
+        walk->depth--;
+        return AKIN_OK;
+    }
+    const char *name = top->names.name[top->next++];
+    if (passed_over(name))
+        return AKIN_OK;
+    walk->path.length = top->length;
+    akin__text_add(&walk->path, name, strlen(name));
+    if (walk->path.failed)
+        return akin__fail(err, AKIN_ENOMEM, "%s: no memory for a path", name);
+    return look_at(walk, err);
+}
+
+akin_status akin__walk(struct akin__list *list, const char *path,
+                       const struct stat *st, uint32_t root,
+                       bool (*go_on)(void *context, size_t found),
+                       void *context, akin_error *err)
+{
+    struct walk walk = {.list = list, .root = root};
+    akin_status status = AKIN_OK;
+    size_t steps = 0;
+
+    if (!S_ISDIR(st->st_mode))
+        return add_item(list, path, st, AKIN__FILE, root, NULL, err);
+    akin__text_add(&walk.path, path, strlen(path));
+    AKIN_CHECK(!walk.path.failed, err, AKIN_ENOMEM, "%s: no memory", path);
+    AKIN_TRY(enter(&walk, st, false, err));
+    while (walk.depth) {
+        AKIN_TRY(step(&walk, err));
+        AKIN_CHECK(++steps % ASK_EVERY || !go_on || go_on(context, list->count),
+                   err, AKIN_ECANCELLED, "%s: stopped after %zu files", path,
+                   list->count);
+    }
+out:
+    while (walk.depth)
+        akin__names_free(&walk.level[--walk.depth].names);
+    akin__free(walk.level);
+    akin__free(walk.linked);
+    akin__text_free(&walk.path);
+    return status;
+}

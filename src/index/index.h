@@ -1,0 +1,158 @@
+/*
+ * Index: what the files of this room share about an open index.
+ *
+ * Two connections, because what is staged must stay unseen: the public
+ * functions of akin.h read what is committed through `read`, under `lock`; the
+ * functions of store.h work through `write`, by one thread at a time.
+ */
+#ifndef AKIN_INDEX_INDEX_H
+#define AKIN_INDEX_INDEX_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/file.h"
+#include "index/catalog.h"
+#include "index/store.h"
+
+/* Longest name, folder or other text of a model that is read back. */
+enum { AKIN__MODEL_TEXT = 4096 };
+
+/* A model of the index and its row file. */
+struct akin__rows {
+    akin_index_model is; /* its texts are allocated; images is not kept here */
+    akin_exif exif;
+    uint64_t committed; /* rows that exist */
+    uint64_t staged;    /* rows behind them that the next commit makes exist */
+    struct akin__file file;
+};
+
+/* A row that a file of the collection has. */
+struct akin__live {
+    int64_t file;
+    uint32_t row, crc;
+};
+
+/* The live rows of one model, sorted by row, as of one `generation`. */
+struct akin__live_rows {
+    struct akin__live *at; /* [count] */
+    size_t count;
+    int64_t generation; /* 0: none yet */
+    bool checked;       /* every checksum has held */
+};
+
+/* A connection and the models as it sees them. */
+struct akin__side {
+    struct akin__catalog catalog;
+    struct akin__rows model[AKIN__MAX_MODELS];
+    size_t models;
+    int64_t generation; /* of `model`; 0: not loaded */
+};
+
+/* Strings that live as long as the index: what matches point to. */
+struct akin__strings {
+    char **slot; /* [capacity], a power of two, at most half full */
+    size_t count, capacity;
+};
+
+struct akin_index {
+    char *path;   /* as given, without slashes at its end */
+    char *real;   /* absolute */
+    char *base;   /* the absolute folder that holds it; "" for the root */
+    char *prefix; /* from the caller to base: "", "../" or "/a/b/" */
+    bool writable;
+    bool staged;            /* a transaction is open on write */
+    struct akin__file held; /* the lock file, locked */
+    struct akin__side write;
+
+    pthread_mutex_t lock; /* over all that follows */
+    struct akin__side read;
+    struct akin__live_rows live[AKIN__MAX_MODELS];
+    struct akin__strings strings;
+    akin_index_model *shown; /* what the last describe gave out */
+    const char **shown_roots;
+};
+
+/* ------------------------------------------------------------- paths -- */
+
+/* Split `path` as given into path, real, base and prefix. The folder is there.
+ */
+akin_status akin__index_place(akin_index *index, const char *path,
+                              akin_error *err);
+/* `path` (absolute) as it is stored: relative where it lies below base. Points
+ * into `path`. */
+const char *akin__stored_path(const akin_index *index, const char *path);
+/* A stored path, absolute or as the caller sees it; allocated, NULL when
+ * memory is short. */
+char *akin__absolute_path(const akin_index *index, const char *stored);
+char *akin__shown_path(const akin_index *index, const char *stored);
+/* A shown path that lives as long as the index. */
+akin_status akin__lasting_path(akin_index *index, const char *stored,
+                               const char **path, akin_error *err);
+void akin__strings_free(struct akin__strings *strings);
+
+/* -------------------------------------------------------------- rows -- */
+
+/* Bytes of a row. */
+static inline size_t akin__row_bytes(const struct akin__rows *rows)
+{
+    return rows->is.dim * sizeof(float);
+}
+
+/* Open and check the row file of model `ordinal`, or make it. */
+akin_status akin__rows_open(struct akin__rows *rows, const akin_index *index,
+                            size_t ordinal, bool write, akin_error *err);
+akin_status akin__rows_make(struct akin__rows *rows, const akin_index *index,
+                            size_t ordinal, akin_error *err);
+void akin__rows_close(struct akin__rows *rows);
+/* That the file is long enough for what is committed. */
+akin_status akin__rows_check_size(const struct akin__rows *rows,
+                                  akin_error *err);
+/* `count` rows from `first` into `floats` [count][dim]. */
+akin_status akin__rows_read(const struct akin__rows *rows, uint64_t first,
+                            size_t count, float *floats, akin_error *err);
+/* AKIN_ECORRUPT unless the checksum of `row`'s floats [dim] is `crc`. */
+akin_status akin__rows_check(const struct akin__rows *rows, uint64_t row,
+                             uint32_t crc, const float *floats,
+                             akin_error *err);
+/* AKIN_EMODEL unless all numbers of `vector` [dim] are finite. */
+akin_status akin__rows_finite(const struct akin__rows *rows,
+                              const float *vector, akin_error *err);
+/* Write `vector` [dim], normalised, behind what is there. */
+akin_status akin__rows_append(struct akin__rows *rows, const float *vector,
+                              uint64_t *row, uint32_t *crc, akin_error *err);
+
+/* ----------------------------------------------------------- staging -- */
+
+/* AKIN_EUSAGE unless the index was opened for writing. */
+akin_status akin__writable(const akin_index *index, akin_error *err);
+/* Open the transaction that changes are staged in, if none is. */
+akin_status akin__stage(akin_index *index, akin_error *err);
+/* Give `status` back; if it is a failure, drop all that is staged. */
+akin_status akin__drop_if(akin_index *index, akin_status status);
+
+/* ------------------------------------------------------------ models -- */
+
+/* Bring side->model up to what its catalog says. */
+akin_status akin__models_load(akin_index *index, struct akin__side *side,
+                              akin_error *err);
+void akin__models_free(struct akin__side *side);
+/* Ordinal of the model named `name`; AKIN_ENOTFOUND lists those there are. */
+akin_status akin__models_find(const akin_index *index,
+                              const struct akin__side *side, const char *name,
+                              size_t *ordinal, akin_error *err);
+/* akin__index_model for a model that is described by `is` and `exif`. */
+akin_status akin__index_model_as(akin_index *index, const akin_index_model *is,
+                                 akin_exif exif, size_t *ordinal,
+                                 akin_error *err) AKIN_MUST_CHECK;
+
+/* ----------------------------------------------------------- reading -- */
+
+/* Take the lock and one committed generation to read from; models are up to
+ * it. On failure nothing is held. */
+akin_status akin__read_begin(akin_index *index, akin_error *err);
+void akin__read_end(akin_index *index);
+
+#endif
