@@ -5,7 +5,6 @@
  */
 #include "base/thread.h"
 
-#include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -106,4 +105,36 @@ akin_status akin__parallel(int threads, size_t items,
     if (status && err)
         *err = crew.error;
     return status;
+}
+
+void akin__lock_open(struct akin__lock *lock)
+{
+    pthread_mutex_init(&lock->mutex, NULL);
+    pthread_cond_init(&lock->bell, NULL);
+}
+
+void akin__lock_close(struct akin__lock *lock)
+{
+    pthread_cond_destroy(&lock->bell);
+    pthread_mutex_destroy(&lock->mutex);
+}
+
+void akin__lock_take(struct akin__lock *lock)
+{
+    pthread_mutex_lock(&lock->mutex);
+}
+
+void akin__lock_give(struct akin__lock *lock)
+{
+    pthread_mutex_unlock(&lock->mutex);
+}
+
+void akin__lock_wait(struct akin__lock *lock)
+{
+    pthread_cond_wait(&lock->bell, &lock->mutex);
+}
+
+void akin__lock_ring(struct akin__lock *lock)
+{
+    pthread_cond_broadcast(&lock->bell);
 }

@@ -1,7 +1,8 @@
-/* Threads: how many, and the same work over many items. */
+/* Threads: how many, the same work over many items, and taking turns. */
 #ifndef AKIN_BASE_THREAD_H
 #define AKIN_BASE_THREAD_H
 
+#include <pthread.h>
 #include <stddef.h>
 
 #include "akin.h"
@@ -18,5 +19,18 @@ akin_status akin__parallel(int threads, size_t items,
                            akin_status (*work)(void *context, size_t item,
                                                int thread, akin_error *err),
                            void *context, akin_error *err);
+
+/* A lock, and a bell for those who wait until something under it changes. */
+struct akin__lock {
+    pthread_mutex_t mutex;
+    pthread_cond_t bell;
+};
+void akin__lock_open(struct akin__lock *lock);
+void akin__lock_close(struct akin__lock *lock);
+void akin__lock_take(struct akin__lock *lock);
+void akin__lock_give(struct akin__lock *lock);
+/* Give the lock away until the bell rings, then take it again. */
+void akin__lock_wait(struct akin__lock *lock);
+void akin__lock_ring(struct akin__lock *lock);
 
 #endif
