@@ -150,6 +150,8 @@ typedef struct akin_model_options {
     akin_pool pool;
     akin_exif exif;       /* part of the model's fingerprint */
     const char *revision; /* branch, tag or commit of a hub model, or NULL */
+    const char *name;     /* what akin_model_name is to say; NULL: as opened.
+                             An index knows a model by that name */
     int threads;          /* that load and pack; 0: all processors */
 } akin_model_options;
 

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "base/draft.h"
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/json.h"
@@ -123,6 +124,32 @@ static void a_replaced_file_is_whole(void)
     akin__free(path);
 }
 
+static void a_dropped_draft_leaves_all_as_it_was(void)
+{
+    char folder[] = "/tmp/akin-test-XXXXXX";
+    struct akin__draft draft;
+    struct akin__names names;
+    akin_error err;
+    EXPECT(mkdtemp(folder) != NULL);
+    char *path = akin__join(folder, "file");
+    EXPECT_INT(akin__replace_file(path, "old", 3, &err), AKIN_OK);
+    EXPECT_INT(akin__draft_open(&draft, path, &err), AKIN_OK);
+    EXPECT_INT(akin__file_write(&draft.file, "new", 3, 0, &err), AKIN_OK);
+    akin__draft_drop(&draft);
+    EXPECT_INT(akin__list_folder(folder, &names, &err), AKIN_OK);
+    EXPECT_INT(names.count, 1);
+    EXPECT_STR(names.name[0], "file");
+    akin__names_free(&names);
+    akin__free(path);
+}
+
+static void a_device_is_never_replaced(void)
+{
+    akin_error err;
+    EXPECT_INT(akin__replace_file("/dev/null", "x", 1, &err), AKIN_EIO);
+    EXPECT_STR(err.message, "/dev/null: is no regular file");
+}
+
 static void json_refuses_duplicates_and_depth(void)
 {
     json_t *document;
@@ -178,6 +205,8 @@ int main(void)
     RUN(sha256_agrees_with_fips_180);
     RUN(crc32_agrees_with_zlib);
     RUN(a_replaced_file_is_whole);
+    RUN(a_dropped_draft_leaves_all_as_it_was);
+    RUN(a_device_is_never_replaced);
     RUN(json_refuses_duplicates_and_depth);
     RUN(a_path_that_is_no_utf8_keeps_its_bytes_in_json);
     RUN(parallel_does_each_item_and_reports_the_failure);

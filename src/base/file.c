@@ -92,47 +92,6 @@ out:
     return status;
 }
 
-/* The folder that holds `path`, allocated; "." when the path names none. */
-static char *parent_of(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    if (!slash)
-        return akin__strdup(".");
-    char *parent = akin__strdup(path);
-    if (parent)
-        parent[slash == path ? 1 : slash - path] = 0;
-    return parent;
-}
-
-akin_status akin__replace_file(const char *path, const void *bytes,
-                               size_t count, akin_error *err)
-{
-    struct akin__file file = {-1, NULL};
-    char *parent = parent_of(path), *aside = NULL;
-    const size_t room = strlen(path) + 32;
-    akin_status status = AKIN_OK;
-
-    aside = akin__alloc(room, 1);
-    AKIN_CHECK(parent && aside, err, AKIN_ENOMEM, "%s: no memory", path);
-    snprintf(aside, room, "%s.%ld.tmp", path, (long)getpid());
-    AKIN_TRY(akin__file_open(&file, aside, AKIN__FRESH, err));
-    status = akin__file_write(&file, bytes, count, 0, err);
-    if (!status)
-        status = akin__file_sync(&file, err);
-    if (!status)
-        status = akin__rename(aside, path, err);
-    if (status) {
-        unlink(aside);
-        goto out;
-    }
-    status = akin__sync_folder(parent, err);
-out:
-    akin__file_close(&file);
-    akin__free(parent);
-    akin__free(aside);
-    return status;
-}
-
 akin_status akin__file_open(struct akin__file *file, const char *path,
                             enum akin__open_mode mode, akin_error *err)
 {

@@ -108,6 +108,20 @@ out:
     return status;
 }
 
+/* Call it as the caller wants, not as it was found. */
+static akin_status rename_model(akin_model *model, const char *name,
+                                akin_error *err)
+{
+    char *copy = name ? akin__strdup(name) : NULL;
+    if (!name)
+        return AKIN_OK;
+    if (!copy)
+        return akin__fail(err, AKIN_ENOMEM, "%s: no memory", name);
+    akin__free(model->place.name);
+    model->place.name = copy;
+    return AKIN_OK;
+}
+
 akin_status akin_model_open(akin_model **out, const char *name,
                             const akin_model_options *options, akin_error *err)
 {
@@ -119,6 +133,7 @@ akin_status akin_model_open(akin_model **out, const char *name,
     if (!options)
         options = &defaults;
     AKIN_TRY(akin__weights_locate(name, options->revision, &model->place, err));
+    AKIN_TRY(rename_model(model, options->name, err));
     model->exif = options->exif;
     AKIN_TRY(build(model, options->pool, options->threads, err));
     *out = model;

@@ -1,0 +1,241 @@
+/*
+ * akin index: folders into an index. The work is akin_index_update's; here is
+ * what it is given and what it says.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/memory.h"
+#include "cli.h"
+#include "commands.h"
+#include "index.h"
+#include "models.h"
+#include "terminal.h"
+#include "view/json.h"
+#include "view/meter.h"
+
+struct update {
+    const struct cli_values *values;
+    struct cli_models models;
+    char *path;
+    akin_index *index;
+    json_t *failed, *warnings; /* arrays, with --json */
+    int out_of_memory;
+    struct cli_meter meter;
+    akin_index_report report;
+};
+
+static int show(void *context, const char *what, uint64_t done, uint64_t whole)
+{
+    struct update *u = context;
+    cli_meter_show(&u->meter, what, done, whole);
+    return cli_stopped();
+}
+
+static void notice(void *context, const char *path, const char *reason,
+                   int failed)
+{
+    struct update *u = context;
+    json_t *list = failed ? u->failed : u->warnings;
+    cli_meter_clear(&u->meter);
+    cli_say("%s%s: %s", failed ? "" : "warning: ", path, reason);
+    if (list && akin__json_remark(list, path, reason))
+        u->out_of_memory = 1;
+}
+
+/* ------------------------------------------------------------ beforehand -- */
+
+/* Before anything is made: is there a folder to read? A few that are missing
+ * are reported by the update itself. */
+static int check_roots(const struct cli_values *values)
+{
+    struct stat st;
+    akin_error err;
+    for (size_t i = 0; i < values->words; i++) {
+        struct akin__names names;
+        akin_status status = akin__stat(values->word[i], &st, &err);
+        if (!status && S_ISDIR(st.st_mode)) {
+            status = akin__list_folder(values->word[i], &names, &err);
+            if (!status)
+                akin__names_free(&names);
+        }
+        if (!status)
+            return 0;
+        if (values->words == 1)
+            return cli_fail(ABOUT_INPUT, &err), CLI_NO_INPUT;
+    }
+    cli_say("none of the %zu folders can be read; the last: %s", values->words,
+            err.message);
+    return CLI_NO_INPUT;
+}
+
+static int open_index(struct update *u, akin_index_mode mode,
+                      akin_index_info *info)
+{
+    akin_error err;
+    akin_status status = akin_index_open(&u->index, u->path, mode, &err);
+    if (!status)
+        status = akin_index_describe(u->index, info, &err);
+    return status ? cli_fail(ABOUT_INDEX, &err) : 0;
+}
+
+/* A new index is made only once there are models for it. */
+static int open_all(struct update *u)
+{
+    akin_index_info info = {0};
+    const bool there = akin__exists(u->path);
+    int code = there ? open_index(u, AKIN_INDEX_WRITE, &info) : 0;
+    if (!code)
+        code = cli_models_open_for(&u->models, u->values, u->path, &info, true);
+    if (!code && !there)
+        code = open_index(u, AKIN_INDEX_CREATE, &info);
+    return code;
+}
+
+/* ------------------------------------------------------------- afterwards --
+ */
+
+static void print_count(uint64_t count, const char *what, const char **before)
+{
+    char text[32];
+    if (!count)
+        return;
+    printf("%s%s %s", *before, akin__thousands(text, count), what);
+    *before = ", ";
+}
+
+static void print_summary(const struct update *u)
+{
+    const akin_index_report *r = &u->report;
+    const char *before = ": ";
+    char text[32];
+    printf("%s", u->path);
+    print_count(r->added, "added", &before);
+    print_count(r->updated, "updated", &before);
+    print_count(r->renamed, "renamed", &before);
+    print_count(r->unchanged, "unchanged", &before);
+    print_count(r->removed, "removed", &before);
+    print_count(r->failed, "failed", &before);
+    print_count(r->warnings, "damaged but used", &before);
+    print_count(r->skipped, "skipped (no pictures)", &before);
+    printf("%sin %s\n", before[0] == ':' ? ": nothing to do, " : "; ",
+           akin__duration(text, r->seconds));
+    for (size_t m = 0; m < u->models.count; m++) {
+        const double pace = akin__pace(r->model[m].images, r->model[m].seconds);
+        if (pace > 0)
+            printf("  %s: %s pictures, %.1f a second\n", u->models.name[m],
+                   akin__thousands(text, r->model[m].images), pace);
+    }
+}
+
+static int print_json(struct update *u)
+{
+    const struct akin__update update = {.index = u->path,
+                                        .report = &u->report,
+                                        .models = u->models.count,
+                                        .model = u->models.name};
+    json_t *object = akin__json_update(&update, u->failed, u->warnings);
+    u->failed = u->warnings = NULL; /* taken */
+    char *line = object && !u->out_of_memory ? akin__json_line(object) : NULL;
+    json_decref(object);
+    if (!line)
+        return cli_no_memory();
+    fputs(line, stdout);
+    akin__free(line);
+    return 0;
+}
+
+/* What a run that came to its end is called. */
+static int judge(const struct update *u)
+{
+    const akin_index_report *r = &u->report;
+    const uint64_t good =
+        r->added + r->updated + r->unchanged + r->renamed + r->removed;
+    if (!good && !r->failed && !r->files) {
+        cli_say("%s: no picture is in there", u->values->word[0]);
+        return CLI_NO_INPUT;
+    }
+    if (!r->failed)
+        return CLI_DONE;
+    if (!u->values->json)
+        cli_say("`akin info %s --errors` lists what could not be read",
+                u->path);
+    return good ? CLI_PARTLY : CLI_NO_INPUT;
+}
+
+static int update(struct update *u)
+{
+    const akin_index_options options = {.size = sizeof options,
+                                        .threads = (int)u->values->threads,
+                                        .retry = u->values->retry,
+                                        .strict = u->values->strict,
+                                        .progress = show,
+                                        .notice = notice,
+                                        .context = u};
+    akin_error err;
+    cli_catch_stop();
+    const akin_status status = akin_index_update(
+        u->index, (const char *const *)u->values->word, u->values->words,
+        u->models.model, u->models.count, &options, &u->report, &err);
+    cli_meter_clear(&u->meter);
+    if (status == AKIN_ECANCELLED) {
+        cli_say("stopped; what is done is kept in %s, and the same command "
+                "goes on from there",
+                u->path);
+        return CLI_STOPPED + cli_stopped();
+    }
+    if (status)
+        return cli_fail(ABOUT_INDEX, &err);
+    const int printed = u->values->json ? print_json(u) : 0;
+    if (!u->values->json)
+        print_summary(u);
+    return printed ? printed : judge(u);
+}
+
+static int run(const struct cli_values *values)
+{
+    struct update u = {.values = values};
+    if (values->json) {
+        u.failed = json_array();
+        u.warnings = json_array();
+    }
+    int code = check_roots(values);
+    if (!code)
+        code = cli_index_path(values->index, 1, &u.path);
+    if (!code)
+        code = open_all(&u);
+    if (!code)
+        code = update(&u);
+    akin_index_close(&u.index);
+    cli_models_close(&u.models);
+    json_decref(u.failed);
+    json_decref(u.warnings);
+    akin__free(u.path);
+    return code;
+}
+
+const struct cli_command cli_index = {
+    .name = "index",
+    .arguments = "DIR.. [options]",
+    .summary = "make an index of folders of pictures, or bring it up to date",
+    .detail = "The second time only what changed is read. Without -i the index "
+              "is the nearest\nphotos.akin in this folder or above it, else "
+              "./photos.akin is made. Without\n--model it is made with clip "
+              "and dinov2 where they are at hand, else with starter;\nan "
+              "index that is there keeps its own models. ctrl-C keeps what is "
+              "done.",
+    .example = "  akin index Pictures\n"
+               "  akin index Pictures -i nas.akin --model clip",
+    .least = 1,
+    .run = run,
+    .options = {{"index", "the index to make or to bring up to date"},
+                {"model", "a known name, a hub id or a folder; again for a "
+                          "second model"},
+                {"pool", "how DINOv2's tokens become one vector (mean)"},
+                {"exif", "turn pictures upright (on), or not, as the article"},
+                {"strict", "refuse pictures that are cut short or damaged"},
+                {"retry", "try again what could not be read before"},
+                {"threads", "processors to use (all)"},
+                {"json", "one document: docs/json.md"}},
+};

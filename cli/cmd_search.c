@@ -1,0 +1,253 @@
+/*
+ * akin search: for each picture, what each model of the index finds most like
+ * it. Queries are answered one after the other, so that the first answers are
+ * there before the last picture is read.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/memory.h"
+#include "base/suffix.h"
+#include "base/text.h"
+#include "cli.h"
+#include "commands.h"
+#include "index.h"
+#include "models.h"
+#include "pictures.h"
+#include "terminal.h"
+#include "view/html.h"
+#include "view/json.h"
+#include "view/table.h"
+
+enum { USUAL_COUNT = 3 }; /* answers, as many as the article shows */
+
+struct search {
+    const struct cli_values *values;
+    struct cli_models models;
+    char *path, *here; /* of the index; the current folder */
+    akin_index *index;
+    akin_index_info info;
+    size_t k;
+    akin_match *match;                        /* [models][k] */
+    struct akin__ranking ranking[CLI_MODELS]; /* [models] */
+    struct akin__page page;
+    bool paged;     /* the page is open */
+    uint64_t found; /* answers to all queries */
+    size_t told;    /* queries answered */
+};
+
+static int print_json(const struct akin__answers *answers)
+{
+    json_t *object = akin__json_answers(answers);
+    char *line = object ? akin__json_line(object) : NULL;
+    json_decref(object);
+    if (!line)
+        return cli_no_memory();
+    fputs(line, stdout);
+    akin__free(line);
+    return 0;
+}
+
+/* The models' answers side by side, a rank a row. */
+static void fill_table(const struct search *s,
+                       const struct akin__answers *answers,
+                       struct akin__table *table)
+{
+    size_t rows = 0;
+    akin__table_column(table, "", AKIN__RIGHT);
+    for (size_t m = 0; m < answers->models; m++) {
+        const struct akin__ranking *ranking = &answers->ranking[m];
+        akin__table_column(table, "", AKIN__RIGHT);
+        akin__table_column(table, ranking->model, AKIN__PATH);
+        rows = ranking->found > rows ? ranking->found : rows;
+    }
+    for (size_t i = 0; i < rows; i++) {
+        akin__table_cellf(table, "%zu", i + 1);
+        for (size_t m = 0; m < answers->models; m++) {
+            const struct akin__ranking *ranking = &answers->ranking[m];
+            const bool there = i < ranking->found;
+            if (there)
+                akin__table_cellf(table, "%.1f %%",
+                                  100 * ranking->match[i].score);
+            else
+                akin__table_cell(table, "");
+            akin__table_cell(table,
+                             there ? cli_nearer(ranking->match[i].path, s->here)
+                                   : "");
+        }
+    }
+}
+
+static int print_table(const struct search *s,
+                       const struct akin__answers *answers)
+{
+    const struct akin__look look = cli_look(stdout);
+    struct akin__table table = {0};
+    struct akin__text text = {0};
+    char query[1024];
+    akin__printable(query, sizeof query, answers->query);
+    if (s->told)
+        akin__text_add(&text, "\n", 1);
+    akin__bold(&text, &look, query);
+    akin__text_add(&text, "\n", 1);
+    fill_table(s, answers, &table);
+    akin__table_render(&table, &look, &text);
+    const int code = text.failed ? cli_no_memory() : 0;
+    if (!code)
+        fputs(text.bytes, stdout);
+    akin__text_free(&text);
+    akin__table_free(&table);
+    return code;
+}
+
+static int ask(struct search *s, const struct cli_picture *picture)
+{
+    akin_error err;
+    for (size_t m = 0; m < s->models.count; m++) {
+        struct akin__ranking *ranking = &s->ranking[m];
+        akin_match *match = s->match + m * s->k;
+        ranking->model = s->models.name[m];
+        ranking->match = match;
+        if (akin_index_search(s->index, ranking->model, picture->vector[m],
+                              s->k, match, &ranking->found, &err) != AKIN_OK)
+            return cli_fail(ABOUT_INDEX, &err);
+        s->found += ranking->found;
+    }
+    return 0;
+}
+
+static int answer(void *context, const struct cli_picture *picture)
+{
+    struct search *s = context;
+    const struct akin__answers answers = {.query = picture->path,
+                                          .models = s->models.count,
+                                          .ranking = s->ranking};
+    akin_error err;
+    int code = ask(s, picture);
+    if (!code && s->paged &&
+        akin__page_add(&s->page, &answers, &err) != AKIN_OK)
+        code = cli_fail(ABOUT_OUTPUT, &err);
+    if (!code)
+        code =
+            s->values->json ? print_json(&answers) : print_table(s, &answers);
+    fflush(stdout);
+    s->told++;
+    return code;
+}
+
+/* What is no file is a name that was mistyped, or words. */
+static int check_words(const struct cli_values *values)
+{
+    for (size_t i = 0; i < values->words; i++) {
+        const char *word = values->word[i];
+        if (!akin__exists(word) && !strchr(word, '/') &&
+            !akin__image_suffix(word))
+            return cli_wrong(values,
+                             "there is no file %s, and this version searches "
+                             "by picture only, not by words",
+                             word);
+    }
+    return 0;
+}
+
+/* More answers than there are pictures are not to be had. */
+static int make_room(struct search *s)
+{
+    s->k = s->values->k ? s->values->k : USUAL_COUNT;
+    if (s->k > s->info.files)
+        s->k = s->info.files;
+    s->match =
+        akin__calloc(s->k ? s->k : 1, s->models.count * sizeof *s->match);
+    return s->match ? 0 : cli_no_memory();
+}
+
+static int open_page(struct search *s)
+{
+    akin_error err;
+    if (!s->values->html)
+        return 0;
+    if (akin__page_open(&s->page, s->values->html, s->path, &err) != AKIN_OK)
+        return cli_fail(ABOUT_OUTPUT, &err);
+    s->paged = true;
+    return 0;
+}
+
+/* The page is kept when any query was answered. */
+static int close_page(struct search *s, int code)
+{
+    akin_error err;
+    if (!s->paged)
+        return code;
+    if (code > CLI_PARTLY) {
+        akin__page_drop(&s->page);
+        return code;
+    }
+    if (akin__page_commit(&s->page, &err) != AKIN_OK)
+        return cli_fail(ABOUT_OUTPUT, &err);
+    cli_say("wrote %s", s->values->html);
+    return code;
+}
+
+static int nothing_in(const struct search *s)
+{
+    cli_say("%s: holds no pictures yet; `akin index DIR -i %s` adds some",
+            s->path, s->path);
+    return CLI_PARTLY;
+}
+
+static int search(struct search *s)
+{
+    int code = check_words(s->values);
+    if (!code)
+        code = cli_index_open(s->values->index, &s->path, &s->index, &s->info);
+    if (!code && !s->info.models)
+        return nothing_in(s);
+    if (!code)
+        code = cli_models_open_for(&s->models, s->values, s->path, &s->info,
+                                   false);
+    if (!code)
+        code = make_room(s);
+    if (!code)
+        code = open_page(s);
+    if (code)
+        return code;
+    code = cli_embed_pictures(s->values, &s->models, answer, s);
+    if (code == CLI_DONE && !s->found)
+        code = nothing_in(s);
+    return close_page(s, code);
+}
+
+static int run(const struct cli_values *values)
+{
+    struct search s = {.values = values};
+    /* Without it paths are shown whole. */
+    if (akin__real_path(".", &s.here, NULL) != AKIN_OK)
+        s.here = NULL;
+    const int code = search(&s);
+    akin_index_close(&s.index);
+    cli_models_close(&s.models);
+    akin__free(s.match);
+    akin__free(s.here);
+    akin__free(s.path);
+    return code;
+}
+
+const struct cli_command cli_search = {
+    .name = "search",
+    .arguments = "QUERY.. [options]",
+    .summary = "the pictures most like each QUERY, a picture itself",
+    .detail = "Each model of the index answers, side by side. Without -i the "
+              "index is the nearest\nphotos.akin in this folder or above it.",
+    .example = "  akin search photo.jpg -k 5 --html page.html",
+    .least = 1,
+    .run = run,
+    .options = {{"index", "the index to search"},
+                {"top", "answers of each model (3)"},
+                {"html", "write a page with the pictures as well"},
+                {"model", "only this model of the index; again for a second"},
+                {"pool", "must be what the index was made with"},
+                {"exif", "must be what the index was made with"},
+                {"json", "one line a query: docs/json.md"}},
+};

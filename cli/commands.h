@@ -1,0 +1,10 @@
+/* The commands, one cmd_NAME.c each. */
+#ifndef AKIN_CLI_COMMANDS_H
+#define AKIN_CLI_COMMANDS_H
+
+#include "opt.h"
+
+extern const struct cli_command cli_compare, cli_index, cli_search, cli_embed,
+    cli_export, cli_info;
+
+#endif

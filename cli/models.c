@@ -1,0 +1,259 @@
+/*
+ * Models (models.h). Inside an index a model has the name it was added by, and
+ * the index says with which settings: options may repeat them, not change
+ * them.
+ */
+#include "models.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "cli.h"
+
+/* Keep a model that was opened; two of one name cannot be told apart. */
+static int keep(struct cli_models *models, const struct cli_values *values,
+                akin_model *model)
+{
+    const char *name = akin_model_name(model);
+    for (size_t i = 0; i < models->count; i++) {
+        if (strcmp(models->name[i], name))
+            continue;
+        const int code =
+            cli_wrong(values,
+                      "%s and %s are both called %s; give one folder "
+                      "another name",
+                      akin_model_folder(models->model[i]),
+                      akin_model_folder(model), name);
+        akin_model_close(&model);
+        return code;
+    }
+    models->name[models->count] = name;
+    models->model[models->count++] = model;
+    return 0;
+}
+
+static akin_model_options options_of(const struct cli_values *values)
+{
+    return (akin_model_options){.size = sizeof(akin_model_options),
+                                .pool = values->pool,
+                                .exif = values->exif == EXIF_OFF ? AKIN_EXIF_OFF
+                                                                 : AKIN_EXIF_ON,
+                                .threads = (int)values->threads};
+}
+
+static int open_one(struct cli_models *models, const struct cli_values *values,
+                    const char *name, const akin_model_options *options)
+{
+    akin_model *model;
+    akin_error err;
+    if (akin_model_open(&model, name, options, &err) != AKIN_OK)
+        return cli_fail(ABOUT_MODEL, &err);
+    models->exif = options->exif;
+    return keep(models, values, model);
+}
+
+/* --------------------------------------------------------- without index -- */
+
+/* What to use when nothing is said, into names [2]. */
+static int pick(const char **names, size_t *count)
+{
+    static const char *const article[] = {"clip", "dinov2"};
+    char folder[PATH_MAX];
+    akin_error err;
+    *count = 0;
+    for (size_t i = 0; i < 2; i++) {
+        const akin_status status =
+            akin_model_find(article[i], NULL, folder, sizeof folder, &err);
+        if (status == AKIN_OK)
+            names[(*count)++] = article[i];
+        else if (status != AKIN_ENOTFOUND)
+            cli_say("%s", err.message); /* there, but of no use: say why */
+    }
+    if (*count)
+        return 0;
+    if (akin_model_find("starter", NULL, folder, sizeof folder, &err) ==
+        AKIN_OK) {
+        names[(*count)++] = "starter";
+        return 0;
+    }
+    cli_say("no model is at hand: `akin model pull clip dinov2` fetches two "
+            "(951 MB), --model FOLDER takes one from a folder");
+    return CLI_SYSTEM;
+}
+
+int cli_models_open(struct cli_models *models, const struct cli_values *values)
+{
+    const akin_model_options options = options_of(values);
+    const char *picked[2];
+    const char *const *names = values->model;
+    size_t count = values->models;
+    int code = 0;
+    memset(models, 0, sizeof *models);
+    if (!count) {
+        code = pick(picked, &count);
+        names = picked;
+    }
+    for (size_t i = 0; i < count && !code; i++)
+        code = open_one(models, values, names[i], &options);
+    return code;
+}
+
+/* -------------------------------------------------------- with an index -- */
+
+static akin_pool pool_of(const char *name)
+{
+    return !strcmp(name, "cls")       ? AKIN_POOL_CLS
+           : !strcmp(name, "patches") ? AKIN_POOL_PATCHES
+                                      : AKIN_POOL_MEAN;
+}
+
+static int check_exif(const struct cli_values *values, const char *path,
+                      const akin_index_info *info)
+{
+    const bool off = info->exif == AKIN_EXIF_OFF;
+    if (!info->models || values->exif == EXIF_NOT_GIVEN ||
+        (values->exif == EXIF_OFF) == off)
+        return 0;
+    return cli_wrong(values,
+                     "%s was made with --exif %s, which holds for all of it; "
+                     "another index (-i) can be made with --exif %s",
+                     path, off ? "off" : "on", off ? "on" : "off");
+}
+
+static int check_pool(const struct cli_values *values, const char *path,
+                      const akin_index_model *entry)
+{
+    if (values->pool == AKIN_POOL_DEFAULT ||
+        values->pool == pool_of(entry->pool))
+        return 0;
+    return cli_wrong(values,
+                     "%s was made with --pool %s for %s, which holds for all "
+                     "of it; another index (-i) can be made with another",
+                     path, entry->pool, entry->name);
+}
+
+/* Where the weights are now: as the user says, where they lay, or by name. */
+static int find_weights(const char *path, const akin_index_model *entry,
+                        const char *given, akin_model_options *options,
+                        const char **where)
+{
+    *where = given && strcmp(given, entry->name) ? given : entry->folder;
+    if (*where == given || akin__is_folder(entry->folder))
+        return 0;
+    if (*entry->revision) {
+        *where = entry->name;
+        options->revision = strchr(entry->name, '@') ? NULL : entry->revision;
+        return 0;
+    }
+    cli_say("%s: the weights of %s lay in %s, which is not there; "
+            "--model FOLDER/%s says where they are now",
+            path, entry->name, entry->folder, entry->name);
+    return CLI_SYSTEM;
+}
+
+/* Open what the index knows as `entry`; `given` is what --model said. */
+static int open_entry(struct cli_models *models,
+                      const struct cli_values *values, const char *path,
+                      const akin_index_info *info,
+                      const akin_index_model *entry, const char *given)
+{
+    akin_model_options options = options_of(values);
+    const char *where;
+    options.pool = pool_of(entry->pool);
+    options.exif = info->exif;
+    options.name = entry->name;
+    int code = check_pool(values, path, entry);
+    if (!code)
+        code = find_weights(path, entry, given, &options, &where);
+    if (!code)
+        code = open_one(models, values, where, &options);
+    if (code)
+        return code;
+    const akin_model *model = models->model[models->count - 1];
+    if (strcmp(akin_model_fingerprint(model), entry->fingerprint) == 0)
+        return 0;
+    cli_say("%s: the %s in %s is not the one that this index was made with, "
+            "and their vectors do not compare; name the right folder with "
+            "--model, or make another index with -i",
+            path, entry->name, akin_model_folder(model));
+    return CLI_INDEX;
+}
+
+/* Whether the last part of the path is `name`; slashes at its end do not
+ * count. */
+static bool ends_in(const char *path, const char *name)
+{
+    size_t end = strlen(path);
+    const size_t length = strlen(name);
+    while (end && path[end - 1] == '/')
+        end--;
+    return end > length && path[end - length - 1] == '/' &&
+           memcmp(path + end - length, name, length) == 0;
+}
+
+/* A name in the index, or a folder whose own name is one. */
+static const akin_index_model *find_entry(const akin_index_info *info,
+                                          const char *name)
+{
+    for (size_t i = 0; i < info->models; i++) {
+        if (strcmp(info->model[i].name, name) == 0)
+            return &info->model[i];
+    }
+    for (size_t i = 0; i < info->models; i++) {
+        if (ends_in(name, info->model[i].name))
+            return &info->model[i];
+    }
+    return NULL;
+}
+
+static int no_entry(const char *path, const akin_index_info *info,
+                    const char *name)
+{
+    char names[1024] = "none";
+    size_t used = 0;
+    for (size_t i = 0; i < info->models && used < sizeof names; i++)
+        used += (size_t)snprintf(names + used, sizeof names - used, "%s%s",
+                                 i ? ", " : "", info->model[i].name);
+    cli_say("%s has no vectors of the model %s (it has: %s); `akin index DIR "
+            "--model %s` adds them",
+            path, name, names, name);
+    return CLI_INDEX;
+}
+
+static int open_named(struct cli_models *models,
+                      const struct cli_values *values, const char *path,
+                      const akin_index_info *info, bool adding,
+                      const char *name)
+{
+    const akin_index_model *entry = find_entry(info, name);
+    akin_model_options options = options_of(values);
+    options.exif = info->models ? info->exif : options.exif;
+    if (entry)
+        return open_entry(models, values, path, info, entry, name);
+    return adding ? open_one(models, values, name, &options)
+                  : no_entry(path, info, name);
+}
+
+int cli_models_open_for(struct cli_models *models,
+                        const struct cli_values *values, const char *path,
+                        const akin_index_info *info, bool adding)
+{
+    int code = check_exif(values, path, info);
+    if (!code && adding && !info->models)
+        return cli_models_open(models, values);
+    memset(models, 0, sizeof *models);
+    for (size_t i = 0; i < values->models && !code; i++)
+        code = open_named(models, values, path, info, adding, values->model[i]);
+    for (size_t i = 0; i < info->models && !values->models && !code; i++)
+        code = open_entry(models, values, path, info, &info->model[i], NULL);
+    return code;
+}
+
+void cli_models_close(struct cli_models *models)
+{
+    for (size_t i = 0; i < models->count; i++)
+        akin_model_close(&models->model[i]);
+    models->count = 0;
+}

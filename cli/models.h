@@ -1,0 +1,33 @@
+/* Models: from what the user named, or from what an index remembers. */
+#ifndef AKIN_CLI_MODELS_H
+#define AKIN_CLI_MODELS_H
+
+#include "akin.h"
+#include "opt.h"
+
+struct cli_models {
+    akin_model *model[CLI_MODELS]; /* [count] */
+    const char *name[CLI_MODELS];  /* [count], each its model's */
+    size_t count;
+    akin_exif exif; /* of all of them */
+};
+
+/*
+ * Open the models that --model names; without it the article's two where they
+ * are at hand, else the one that is. Both functions say what is wrong and give
+ * an exit code; cli_models_close serves after either.
+ */
+int cli_models_open(struct cli_models *models, const struct cli_values *values);
+
+/*
+ * Open models for the index at `path`: those that --model names, or all it
+ * has, with what the index remembers of them. With `adding` a model that the
+ * index does not have is opened as well.
+ */
+int cli_models_open_for(struct cli_models *models,
+                        const struct cli_values *values, const char *path,
+                        const akin_index_info *info, bool adding);
+
+void cli_models_close(struct cli_models *models);
+
+#endif

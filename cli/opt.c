@@ -1,0 +1,365 @@
+/*
+ * Options (opt.h): getopt_long fed from two tables, and help that is made of
+ * the same rows.
+ */
+#include "opt.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli.h"
+
+enum kind { FLAG, TEXT, COUNT, MODEL, POOL, EXIF, HELP };
+
+/* Every option there is, in the order of getopt's answers (FIRST + row). */
+static const struct known {
+    const char *name;
+    char letter;
+    const char *argument; /* what --help calls it; NULL: takes none */
+    enum kind kind;
+    size_t at; /* in cli_values */
+} known[] = {
+    {"index", 'i', "X.akin", TEXT, offsetof(struct cli_values, index)},
+    {"model", 0, "NAME", MODEL, 0},
+    {"pool", 0, "mean|cls|patches", POOL, 0},
+    {"exif", 0, "on|off", EXIF, 0},
+    {"top", 'k', "N", COUNT, offsetof(struct cli_values, k)},
+    {"html", 0, "PAGE", TEXT, offsetof(struct cli_values, html)},
+    {"format", 0, "FORMAT", TEXT, offsetof(struct cli_values, format)},
+    {"output", 'o', "FILE", TEXT, offsetof(struct cli_values, output)},
+    {"revision", 0, "REV", TEXT, offsetof(struct cli_values, revision)},
+    {"normalize", 0, NULL, FLAG, offsetof(struct cli_values, normalize)},
+    {"errors", 0, NULL, FLAG, offsetof(struct cli_values, errors)},
+    {"strict", 0, NULL, FLAG, offsetof(struct cli_values, strict)},
+    {"retry", 0, NULL, FLAG, offsetof(struct cli_values, retry)},
+    {"offline", 0, NULL, FLAG, offsetof(struct cli_values, offline)},
+    {"threads", 0, "N", COUNT, offsetof(struct cli_values, threads)},
+    {"json", 0, NULL, FLAG, offsetof(struct cli_values, json)},
+    {"help", 'h', NULL, HELP, 0},
+};
+enum {
+    KNOWN = sizeof known / sizeof *known,
+    FIRST = 256,         /* above every letter */
+    MOST_COUNT = 1000000 /* of -k and --threads */
+};
+
+static const struct known *find_known(const char *name)
+{
+    for (size_t i = 0; i < KNOWN; i++) {
+        if (strcmp(known[i].name, name) == 0)
+            return &known[i];
+    }
+    return NULL;
+}
+
+/* ---------------------------------------------------------- suggestions -- */
+
+/* Letters to change, add, drop or swap until one word is the other. */
+static size_t distance(const char *a, const char *b)
+{
+    enum { LONGEST = 32 };
+    size_t row[3][LONGEST + 1];
+    const size_t la = strlen(a), lb = strlen(b);
+    if (la > LONGEST || lb > LONGEST)
+        return LONGEST;
+    for (size_t j = 0; j <= lb; j++)
+        row[0][j] = j;
+    for (size_t i = 1; i <= la; i++) {
+        size_t *now = row[i % 3];
+        const size_t *above = row[(i - 1) % 3], *before = row[(i + 1) % 3];
+        now[0] = i;
+        for (size_t j = 1; j <= lb; j++) {
+            now[j] = above[j - 1] + (a[i - 1] != b[j - 1]);
+            if (above[j] + 1 < now[j])
+                now[j] = above[j] + 1;
+            if (now[j - 1] + 1 < now[j])
+                now[j] = now[j - 1] + 1;
+            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] &&
+                a[i - 2] == b[j - 1] && before[j - 2] + 1 < now[j])
+                now[j] = before[j - 2] + 1;
+        }
+    }
+    return row[la % 3][lb];
+}
+
+/* How far off `name` is; a word that begins it is near. */
+static size_t misses(const char *word, const char *name)
+{
+    return *word && strncmp(word, name, strlen(word)) == 0
+               ? 1
+               : distance(word, name);
+}
+
+/* Far words are no help: a third of the letters may be wrong. */
+static void keep_nearest(const char *word, const char *name,
+                         const char **nearest, size_t *fewest)
+{
+    const size_t count = misses(word, name);
+    if (count < *fewest && count <= strlen(name) / 3 + 1) {
+        *nearest = name;
+        *fewest = count;
+    }
+}
+
+static int no_command(const char *above, const struct cli_command *const *table,
+                      const char *word)
+{
+    const char *nearest = NULL;
+    size_t fewest = SIZE_MAX;
+    for (; *table; table++)
+        keep_nearest(word, (*table)->name, &nearest, &fewest);
+    if (nearest)
+        cli_say("there is no command %s%s; did you mean %s%s?", above, word,
+                above, nearest);
+    else
+        cli_say("there is no command %s%s; akin %s--help lists them", above,
+                word, above);
+    return CLI_WRONG;
+}
+
+static int no_option(const struct cli_command *command,
+                     const struct cli_values *values, const char *word)
+{
+    const char *nearest = NULL;
+    size_t fewest = SIZE_MAX;
+    const size_t length = strcspn(word, "=");
+    char name[64];
+    snprintf(name, sizeof name, "%.*s", (int)(length < 60 ? length : 60), word);
+    for (const struct cli_option *o = command->options; o->name; o++)
+        keep_nearest(name + strspn(name, "-"), o->name, &nearest, &fewest);
+    if (nearest)
+        return cli_wrong(values, "no option %s; did you mean --%s?", name,
+                         nearest);
+    return cli_wrong(values, "no option %s", name);
+}
+
+/* ----------------------------------------------------------------- help -- */
+
+static void print_option(const struct known *option, const char *help)
+{
+    char left[64];
+    snprintf(left, sizeof left, "--%s%s%s", option->name,
+             option->argument ? " " : "",
+             option->argument ? option->argument : "");
+    printf("  %c%c%c %-26s %s\n", option->letter ? '-' : ' ',
+           option->letter ? option->letter : ' ', option->letter ? ',' : ' ',
+           left, help);
+}
+
+static void print_help(const char *above, const struct cli_command *command)
+{
+    printf("akin %s%s: %s\n\nusage: akin %s%s %s\n", above, command->name,
+           command->summary, above, command->name, command->arguments);
+    if (command->detail)
+        printf("\n%s\n", command->detail);
+    printf("\noptions:\n");
+    for (const struct cli_option *o = command->options; o->name; o++)
+        print_option(find_known(o->name), o->help);
+    print_option(find_known("help"), "this text");
+    printf("\nexample:\n%s\n", command->example);
+}
+
+static void print_group(const char *above,
+                        const struct cli_command *const *table)
+{
+    printf("usage: akin %sCOMMAND\n\ncommands:\n", above);
+    for (; *table; table++)
+        printf("  %-9s %s\n", (*table)->name, (*table)->summary);
+    printf("\nakin %sCOMMAND --help says how to use each.\n", above);
+}
+
+/* -------------------------------------------------------------- parsing -- */
+
+int cli_wrong(const struct cli_values *values, const char *format, ...)
+{
+    char line[2048];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(line, sizeof line, format, arguments);
+    va_end(arguments);
+    cli_say("%s: %s (see akin %s --help)", values->command, line,
+            values->command);
+    return CLI_WRONG;
+}
+
+static int take_count(struct cli_values *values, const struct known *option,
+                      const char *text)
+{
+    char *end;
+    errno = 0;
+    const long number = strtol(text, &end, 10);
+    if (end == text || *end || errno || number < 1 || number > MOST_COUNT)
+        return cli_wrong(values, "--%s %s is no number from 1 to %d",
+                         option->name, text, MOST_COUNT);
+    *(size_t *)(void *)((char *)values + option->at) = (size_t)number;
+    return 0;
+}
+
+static int take_model(struct cli_values *values, const char *text)
+{
+    if (values->models == CLI_MODELS)
+        return cli_wrong(values, "more than %d times --model", CLI_MODELS);
+    for (size_t i = 0; i < values->models; i++) {
+        if (strcmp(values->model[i], text) == 0)
+            return cli_wrong(values, "--model %s is given twice", text);
+    }
+    values->model[values->models++] = text;
+    return 0;
+}
+
+static int take_pool(struct cli_values *values, const char *text)
+{
+    static const char *const names[] = {[AKIN_POOL_MEAN] = "mean",
+                                        [AKIN_POOL_CLS] = "cls",
+                                        [AKIN_POOL_PATCHES] = "patches"};
+    for (int i = AKIN_POOL_MEAN; i <= AKIN_POOL_PATCHES; i++) {
+        if (strcmp(text, names[i]) == 0) {
+            values->pool = (akin_pool)i;
+            return 0;
+        }
+    }
+    return cli_wrong(values, "--pool %s is none of mean, cls, patches", text);
+}
+
+static int take_exif(struct cli_values *values, const char *text)
+{
+    if (strcmp(text, "on") && strcmp(text, "off"))
+        return cli_wrong(values, "--exif %s is neither on nor off", text);
+    values->exif = strcmp(text, "on") ? EXIF_OFF : EXIF_ON;
+    return 0;
+}
+
+static int take(struct cli_values *values, const struct known *option,
+                const char *text)
+{
+    char *at = (char *)values + option->at;
+    switch (option->kind) {
+    case COUNT:
+        return take_count(values, option, text);
+    case MODEL:
+        return take_model(values, text);
+    case POOL:
+        return take_pool(values, text);
+    case EXIF:
+        return take_exif(values, text);
+    case TEXT:
+        *(const char **)(void *)at = text;
+        return 0;
+    default:
+        *(bool *)at = true;
+        return 0;
+    }
+}
+
+/* What getopt_long is to know: the command's options and --help. */
+struct getopt_tables {
+    struct option longs[KNOWN + 1];
+    char letters[2 * KNOWN + 2];
+};
+
+static void add_option(struct getopt_tables *tables, size_t count,
+                       const struct known *option)
+{
+    char letter[3] = {option->letter, option->argument ? ':' : 0, 0};
+    tables->longs[count] = (struct option){
+        option->name, option->argument ? required_argument : no_argument, NULL,
+        FIRST + (int)(option - known)};
+    if (option->letter)
+        strcat(tables->letters, letter);
+}
+
+static void fill_tables(struct getopt_tables *tables,
+                        const struct cli_command *command)
+{
+    size_t count = 0;
+    memset(tables, 0, sizeof *tables);
+    tables->letters[0] = ':'; /* a missing argument is told apart */
+    for (const struct cli_option *o = command->options; o->name; o++)
+        add_option(tables, count++, find_known(o->name));
+    add_option(tables, count, find_known("help"));
+}
+
+static const struct known *answered(int answer)
+{
+    if (answer >= FIRST)
+        return &known[answer - FIRST];
+    for (size_t i = 0; i < KNOWN; i++) {
+        if (known[i].letter == answer)
+            return &known[i];
+    }
+    return NULL;
+}
+
+/* Options into *values; *helped when --help was among them. */
+static int parse(const struct cli_command *command, int argc, char **argv,
+                 struct cli_values *values, bool *helped)
+{
+    struct getopt_tables tables;
+    int answer, code = 0;
+    fill_tables(&tables, command);
+    opterr = 0;
+    while (!code && (answer = getopt_long(argc, argv, tables.letters,
+                                          tables.longs, NULL)) != -1) {
+        const struct known *option = answered(answer == ':' ? optopt : answer);
+        if (answer == ':')
+            code = cli_wrong(values, "--%s needs %s", option->name,
+                             option->argument);
+        else if (answer == '?' && optopt >= FIRST)
+            code = cli_wrong(values, "--%s takes no value",
+                             answered(optopt)->name);
+        else if (answer == '?' && optopt)
+            code = cli_wrong(values, "no option -%c", optopt);
+        else if (answer == '?')
+            code = no_option(command, values, argv[optind - 1]);
+        else if (option->kind == HELP)
+            *helped = true;
+        else
+            code = take(values, option, optarg);
+    }
+    values->word = argv + optind;
+    values->words = (size_t)(argc - optind);
+    return code;
+}
+
+int cli_dispatch(const char *above, const struct cli_command *const *table,
+                 int argc, char **argv)
+{
+    const struct cli_command *command;
+    struct cli_values values = {0};
+    char name[64];
+    bool helped = false;
+    if (argc < 1 || !strcmp(argv[0], "--help") || !strcmp(argv[0], "-h")) {
+        print_group(above, table);
+        return argc < 1 ? CLI_WRONG : CLI_DONE;
+    }
+    for (size_t i = 0; (command = table[i]); i++) {
+        if (strcmp(command->name, argv[0]) == 0)
+            break;
+    }
+    if (!command)
+        return no_command(above, table, argv[0]);
+    snprintf(name, sizeof name, "%s%s", above, command->name);
+    values.command = name;
+    if (command->group) {
+        snprintf(name, sizeof name, "%s%s ", above, command->name);
+        return cli_dispatch(name, command->group, argc - 1, argv + 1);
+    }
+    const int code = parse(command, argc, argv, &values, &helped);
+    if (code)
+        return code;
+    if (helped) {
+        print_help(above, command);
+        return CLI_DONE;
+    }
+    if (values.words < command->least)
+        return cli_wrong(&values, "needs %s", command->arguments);
+    if (command->most && values.words > command->most)
+        return cli_wrong(&values, "one word too many: %s",
+                         values.word[command->most]);
+    return command->run(&values);
+}

@@ -1,0 +1,60 @@
+/*
+ * Options: one table of all, and for each command the ones it takes.
+ *
+ * An option means the same in every command, so its value has one place
+ * (cli_values) and a command only lists names, with the words for its --help.
+ */
+#ifndef AKIN_CLI_OPT_H
+#define AKIN_CLI_OPT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "akin.h"
+
+enum { CLI_MODELS = 16 }; /* --model at most so often, as an index holds */
+
+struct cli_values {
+    const char *command;           /* "search", "model pull" */
+    const char *model[CLI_MODELS]; /* [models] */
+    size_t models;
+    const char *index, *html, *output, *format, *revision;
+    size_t k;       /* 0: not given */
+    size_t threads; /* 0: not given */
+    akin_pool pool; /* AKIN_POOL_DEFAULT: not given */
+    enum { EXIF_NOT_GIVEN, EXIF_ON, EXIF_OFF } exif;
+    bool json, strict, retry, normalize, errors, offline;
+    char *const *word; /* [words]: what is no option */
+    size_t words;
+};
+
+/* An option that a command takes: its long name and the words for --help. */
+struct cli_option {
+    const char *name, *help;
+};
+
+struct cli_command {
+    const char *name;
+    const char *arguments; /* "QUERY.. [options]" */
+    const char *summary;   /* one line */
+    const char *detail;    /* more for --help, or NULL */
+    const char *example;   /* lines */
+    size_t least, most;    /* words it takes; most 0: any number */
+    int (*run)(const struct cli_values *values);
+    struct cli_option options[14];          /* ended by one without name */
+    const struct cli_command *const *group; /* commands below it, or NULL */
+};
+
+/*
+ * Run the command of `table` (ended by NULL) that argv[0] names, with the rest
+ * of argv [argc] as its options and words. `above` is what stands before the
+ * command's name, "" or "model ".
+ */
+int cli_dispatch(const char *above, const struct cli_command *const *table,
+                 int argc, char **argv);
+
+/* Say what is wrong with the command line and how to learn more; CLI_WRONG. */
+int cli_wrong(const struct cli_values *values, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+#endif

@@ -1,0 +1,166 @@
+/*
+ * Pictures (pictures.h): a chunk of files at a time by several threads, each
+ * with a session of its own for every model; then the chunk is handed over in
+ * order. Memory is that of one chunk, however many files there are.
+ */
+#include "pictures.h"
+
+#include <limits.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/memory.h"
+#include "base/thread.h"
+#include "cli.h"
+#include "terminal.h"
+
+enum { CHUNK_PER_THREAD = 8 };
+
+struct slot {
+    struct cli_picture picture;
+    akin_status status;
+    akin_error error;
+    char warning[256];
+};
+
+struct work {
+    const struct cli_values *values;
+    const struct cli_models *models;
+    akin_session **session; /* [threads][models] */
+    struct slot *slot;      /* [chunk] */
+    size_t threads, chunk;
+    size_t first; /* file of slot 0 */
+    struct cli_meter meter;
+};
+
+static akin_status embed_slot(struct work *work, struct slot *slot, int thread)
+{
+    const struct cli_models *models = work->models;
+    const akin_decode_options options = {.size = sizeof options,
+                                         .exif = models->exif,
+                                         .strict = work->values->strict};
+    akin_session **session = work->session + (size_t)thread * models->count;
+    akin_image image = {0};
+    akin_image_info info = {0};
+    akin_status status = akin_image_read(&image, slot->picture.path, &options,
+                                         &info, &slot->error);
+    memcpy(slot->warning, info.warning, sizeof slot->warning);
+    for (size_t m = 0; m < models->count && !status; m++) {
+        if (!session[m])
+            status =
+                akin_session_open(&session[m], models->model[m], &slot->error);
+        if (!status)
+            status = akin_embed_image(session[m], &image,
+                                      slot->picture.vector[m], &slot->error);
+    }
+    akin_image_free(&image);
+    return status;
+}
+
+/* A file's trouble is the file's: the others go on. */
+static akin_status embed_item(void *context, size_t item, int thread,
+                              akin_error *err)
+{
+    struct work *work = context;
+    struct slot *slot = &work->slot[item];
+    (void)err;
+    slot->picture.path = work->values->word[work->first + item];
+    slot->status =
+        cli_stopped() ? AKIN_ECANCELLED : embed_slot(work, slot, thread);
+    return AKIN_OK;
+}
+
+static int open_work(struct work *work)
+{
+    const struct cli_models *models = work->models;
+    const size_t files = work->values->words;
+    const size_t wanted = work->values->threads;
+    work->threads = wanted ? wanted : (size_t)akin__processors();
+    work->chunk = work->threads * CHUNK_PER_THREAD;
+    if (work->chunk > files)
+        work->chunk = files;
+    work->session =
+        akin__calloc(work->threads * models->count, sizeof(akin_session *));
+    work->slot = akin__calloc(work->chunk, sizeof *work->slot);
+    if (!work->session || !work->slot)
+        return cli_no_memory();
+    for (size_t i = 0; i < work->chunk * models->count; i++) {
+        struct slot *slot = &work->slot[i / models->count];
+        const size_t m = i % models->count;
+        slot->picture.vector[m] =
+            akin__alloc(akin_model_dim(models->model[m]), sizeof(float));
+        if (!slot->picture.vector[m])
+            return cli_no_memory();
+    }
+    return 0;
+}
+
+static void close_work(struct work *work)
+{
+    const size_t sessions = work->threads * work->models->count;
+    for (size_t i = 0; work->session && i < sessions; i++)
+        akin_session_close(&work->session[i]);
+    for (size_t i = 0; work->slot && i < work->chunk; i++) {
+        for (size_t m = 0; m < work->models->count; m++)
+            akin__free(work->slot[i].picture.vector[m]);
+    }
+    akin__free(work->session);
+    akin__free(work->slot);
+}
+
+/* Say what is to be said of a file; whether it can be used. */
+static bool tell(struct work *work, const struct slot *slot)
+{
+    if (!slot->status && !*slot->warning)
+        return true;
+    cli_meter_clear(&work->meter);
+    if (slot->status)
+        cli_say("%s", slot->error.message);
+    else
+        cli_say("warning: %s: %s", slot->picture.path, slot->warning);
+    return !slot->status;
+}
+
+static int run_chunk(struct work *work, size_t count, size_t *failed,
+                     int (*visit)(void *, const struct cli_picture *),
+                     void *context)
+{
+    akin_error err;
+    int code = 0;
+    if (akin__parallel((int)work->threads, count, embed_item, work, &err))
+        return cli_fail(ABOUT_OUTPUT, &err);
+    if (cli_stopped())
+        return CLI_STOPPED + cli_stopped();
+    for (size_t i = 0; i < count && !code; i++) {
+        if (!tell(work, &work->slot[i])) {
+            ++*failed;
+            continue;
+        }
+        cli_meter_clear(&work->meter);
+        code = visit(context, &work->slot[i].picture);
+    }
+    return code;
+}
+
+int cli_embed_pictures(const struct cli_values *values,
+                       const struct cli_models *models,
+                       int (*visit)(void *, const struct cli_picture *),
+                       void *context)
+{
+    struct work work = {.values = values, .models = models};
+    size_t failed = 0;
+    cli_catch_stop();
+    int code = open_work(&work);
+    while (work.first < values->words && !code) {
+        const size_t left = values->words - work.first;
+        const size_t count = left < work.chunk ? left : work.chunk;
+        code = run_chunk(&work, count, &failed, visit, context);
+        work.first += count;
+        cli_meter_show(&work.meter, "images", work.first, values->words);
+    }
+    cli_meter_clear(&work.meter);
+    close_work(&work);
+    if (!code && failed)
+        code = failed == values->words ? CLI_NO_INPUT : CLI_PARTLY;
+    return code;
+}

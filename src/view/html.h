@@ -1,0 +1,35 @@
+/*
+ * Page: one self-contained HTML file of queries and their answers, each
+ * model's beside the other's. No scripts, nothing fetched: the pictures are in
+ * it as small JPEGs.
+ */
+#ifndef AKIN_VIEW_HTML_H
+#define AKIN_VIEW_HTML_H
+
+#include "akin.h"
+#include "base/draft.h"
+#include "base/text.h"
+#include "view/result.h"
+
+struct akin__page {
+    struct akin__draft draft;
+    uint64_t length;        /* written so far */
+    struct akin__text text; /* to be written next */
+};
+
+/*
+ * Begin the page at `path`; the file there stays until akin__page_commit.
+ * `title` is what it is about: the index. After a failed open, a commit or a
+ * drop nothing is left to free.
+ */
+akin_status akin__page_open(struct akin__page *page, const char *path,
+                            const char *title, akin_error *err);
+/* One more query. A picture that cannot be read is an empty frame with its
+ * reason, not a failure. */
+akin_status akin__page_add(struct akin__page *page,
+                           const struct akin__answers *answers,
+                           akin_error *err);
+akin_status akin__page_commit(struct akin__page *page, akin_error *err);
+void akin__page_drop(struct akin__page *page);
+
+#endif

@@ -1,0 +1,220 @@
+/*
+ * JSON (json.h). A document is built of parts that may be NULL when memory is
+ * short: jansson's _new functions pass that on, and its error answers are
+ * gathered in `bad`.
+ */
+#include "view/json.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "base/text.h"
+
+/* NULL when anything went wrong on the way to it. */
+static json_t *whole(json_t *document, int bad)
+{
+    if (!bad)
+        return document;
+    json_decref(document);
+    return NULL;
+}
+
+static int set(json_t *object, const char *key, json_t *value)
+{
+    return json_object_set_new(object, key, value);
+}
+
+static int set_count(json_t *object, const char *key, uint64_t count)
+{
+    return set(object, key, json_integer((json_int_t)count));
+}
+
+static int append(json_t *array, json_t *value)
+{
+    return json_array_append_new(array, value);
+}
+
+/* Times need no more than a thousandth. */
+static json_t *seconds(double time)
+{
+    return json_real(round(time * 1000) / 1000);
+}
+
+static json_t *score_of(const char *model, double cosine)
+{
+    json_t *score = json_object();
+    int bad = akin__json_set_path(score, "model", model);
+    bad |= set(score, "cosine", json_real(cosine));
+    bad |= set(score, "score", json_real(akin_score(cosine)));
+    return whole(score, bad);
+}
+
+json_t *akin__json_pair(const struct akin__pair *pair)
+{
+    json_t *object = json_object(), *scores = json_array();
+    int bad = akin__json_set_path(object, "a", pair->a);
+    bad |= akin__json_set_path(object, "b", pair->b);
+    for (size_t m = 0; m < pair->models; m++)
+        bad |= append(scores, score_of(pair->model[m], pair->cosine[m]));
+    bad |= set(object, "scores", scores);
+    return whole(object, bad);
+}
+
+static json_t *result(size_t rank, const akin_match *match)
+{
+    json_t *object = json_object();
+    int bad = set_count(object, "rank", rank);
+    bad |= akin__json_set_path(object, "path", match->path);
+    bad |= set(object, "cosine", json_real(match->cosine));
+    bad |= set(object, "score", json_real(match->score));
+    return whole(object, bad);
+}
+
+static json_t *ranking_of(const struct akin__ranking *ranking)
+{
+    json_t *object = json_object(), *results = json_array();
+    int bad = akin__json_set_path(object, "model", ranking->model);
+    for (size_t i = 0; i < ranking->found; i++)
+        bad |= append(results, result(i + 1, &ranking->match[i]));
+    bad |= set(object, "results", results);
+    return whole(object, bad);
+}
+
+/* object[key] = [path]; and what akin__json_set_path adds for odd bytes. */
+static int set_paths(json_t *object, const char *key, const char *path)
+{
+    json_t *plain = json_object();
+    int bad = plain ? akin__json_set_path(plain, key, path) : -1;
+    const char *name;
+    json_t *value;
+    json_object_foreach(plain, name, value) bad |=
+        set(object, name, json_pack("[O]", value));
+    json_decref(plain);
+    return bad;
+}
+
+json_t *akin__json_answers(const struct akin__answers *answers)
+{
+    json_t *object = json_object(), *models = json_array();
+    int bad = set_paths(object, "query", answers->query);
+    for (size_t m = 0; m < answers->models; m++)
+        bad |= append(models, ranking_of(&answers->ranking[m]));
+    bad |= set(object, "models", models);
+    return whole(object, bad);
+}
+
+int akin__json_remark(json_t *array, const char *path, const char *reason)
+{
+    json_t *object = json_object();
+    int bad = akin__json_set_path(object, "path", path);
+    bad |= akin__json_set_path(object, "reason", reason);
+    return append(array, whole(object, bad));
+}
+
+static json_t *pace_of(const char *model, uint64_t images, double time)
+{
+    json_t *object = json_object();
+    const double pace = akin__pace(images, time);
+    int bad = akin__json_set_path(object, "model", model);
+    bad |= set_count(object, "images", images);
+    bad |= set(object, "seconds", seconds(time));
+    bad |= set(object, "images_per_second",
+               pace > 0 ? json_real(round(pace * 10) / 10) : json_null());
+    return whole(object, bad);
+}
+
+json_t *akin__json_update(const struct akin__update *update, json_t *failed,
+                          json_t *warnings)
+{
+    const akin_index_report *report = update->report;
+    json_t *object = json_object(), *models = json_array();
+    int bad = akin__json_set_path(object, "index", update->index);
+    bad |= set_count(object, "added", report->added);
+    bad |= set_count(object, "updated", report->updated);
+    bad |= set_count(object, "unchanged", report->unchanged);
+    bad |= set_count(object, "removed", report->removed);
+    bad |= set(object, "failed", failed);
+    for (size_t m = 0; m < update->models; m++)
+        bad |= append(models, pace_of(update->model[m], report->model[m].images,
+                                      report->model[m].seconds));
+    bad |= set(object, "models", models);
+    bad |= set(object, "seconds", seconds(report->seconds));
+    bad |= set_count(object, "renamed", report->renamed);
+    bad |= set_count(object, "skipped", report->skipped);
+    bad |= set(object, "warnings", warnings);
+    return whole(object, bad);
+}
+
+static json_t *model_of(const akin_index_model *model)
+{
+    json_t *object = json_object();
+    int bad = akin__json_set_path(object, "model", model->name);
+    bad |= akin__json_set_path(object, "family", model->family);
+    bad |= set_count(object, "dim", model->dim);
+    bad |= akin__json_set_path(object, "pool", model->pool);
+    bad |= akin__json_set_path(object, "precision", model->precision);
+    bad |= set_count(object, "images", model->images);
+    bad |= akin__json_set_path(object, "fingerprint", model->fingerprint);
+    bad |= akin__json_set_path(object, "folder", model->folder);
+    bad |= *model->revision
+               ? akin__json_set_path(object, "revision", model->revision)
+               : set(object, "revision", json_null());
+    return whole(object, bad);
+}
+
+/* Roots may be any bytes; an array of texts has no place for a second key. */
+static json_t *roots_of(const akin_index_info *info)
+{
+    json_t *roots = json_array();
+    int bad = 0;
+    for (size_t i = 0; i < info->roots; i++) {
+        json_t *plain = json_object();
+        bad |= plain ? akin__json_set_path(plain, "root", info->root[i]) : -1;
+        bad |= json_array_append(roots, json_object_get(plain, "root"));
+        json_decref(plain);
+    }
+    return whole(roots, bad);
+}
+
+json_t *akin__json_info(const char *index, const akin_index_info *info,
+                        json_t *errors)
+{
+    json_t *object = json_object(), *models = json_array();
+    int bad = akin__json_set_path(object, "index", index);
+    bad |= set_count(object, "version", info->version);
+    bad |= set_count(object, "files", info->files);
+    bad |= set_count(object, "failed", info->failed);
+    bad |= set_count(object, "bytes", info->bytes);
+    bad |= set(object, "exif",
+               json_string(info->exif == AKIN_EXIF_OFF ? "off" : "on"));
+    bad |= set(object, "roots", roots_of(info));
+    for (size_t m = 0; m < info->models; m++)
+        bad |= append(models, model_of(&info->model[m]));
+    bad |= set(object, "models", models);
+    if (errors)
+        bad |= set(object, "errors", errors);
+    return whole(object, bad);
+}
+
+json_t *akin__json_vector(const char *path, const char *model, size_t dim,
+                          const float *vector)
+{
+    json_t *object = json_object(), *numbers = json_array();
+    int bad = akin__json_set_path(object, "path", path);
+    bad |= akin__json_set_path(object, "model", model);
+    bad |= set_count(object, "dim", dim);
+    for (size_t i = 0; i < dim; i++)
+        bad |= append(numbers, json_real((double)vector[i]));
+    bad |= set(object, "vector", numbers);
+    return whole(object, bad);
+}
+
+char *akin__json_line(const json_t *document)
+{
+    /* 9 digits bring a float back as it was. */
+    char *text = json_dumps(document, JSON_COMPACT | JSON_REAL_PRECISION(9));
+    char *line = text ? akin__format("%s\n", text) : NULL;
+    akin__free(text);
+    return line;
+}

@@ -1,0 +1,38 @@
+/*
+ * JSON of every command that has results: docs/json.md in code. Each function
+ * gives a new document, or NULL when memory is short. Unknown numbers are
+ * null, never 0.
+ */
+#ifndef AKIN_VIEW_JSON_H
+#define AKIN_VIEW_JSON_H
+
+#include "akin.h"
+#include "base/json.h"
+#include "view/result.h"
+
+/* One element of compare's "pairs". */
+json_t *akin__json_pair(const struct akin__pair *pair);
+
+/* One line of search. */
+json_t *akin__json_answers(const struct akin__answers *answers);
+
+/* `failed` and `warnings` are arrays of akin__json_remark; both are taken. */
+json_t *akin__json_update(const struct akin__update *update, json_t *failed,
+                          json_t *warnings);
+
+/* {"path", "reason"} at the end of `array`; -1 when memory is short. */
+int akin__json_remark(json_t *array, const char *path, const char *reason);
+
+/* `errors`, taken, is an array of akin__json_remark, or NULL for none. */
+json_t *akin__json_info(const char *index, const akin_index_info *info,
+                        json_t *errors);
+
+/* One line of embed; vector [dim]. */
+json_t *akin__json_vector(const char *path, const char *model, size_t dim,
+                          const float *vector);
+
+/* The document as one line of text, with its newline; NULL when memory is
+ * short. Freed by akin__free. */
+char *akin__json_line(const json_t *document);
+
+#endif

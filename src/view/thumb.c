@@ -1,0 +1,168 @@
+/*
+ * Thumb (thumb.h). Each small pixel is the mean of the large ones below it: a
+ * box filter, which never rings and needs no table.
+ */
+#include "view/thumb.h"
+
+#include <setjmp.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <jpeglib.h>
+
+#include "base/error.h"
+#include "base/memory.h"
+
+/* ---------------------------------------------------------------- shrink -- */
+
+/* The side of the thumb that goes with `side`, when `longest` is the longer. */
+static uint32_t shrunk(uint32_t side, uint32_t longest)
+{
+    if (longest <= AKIN__THUMB_SIDE)
+        return side;
+    const uint32_t small =
+        (uint32_t)(((uint64_t)side * AKIN__THUMB_SIDE + longest / 2) / longest);
+    return small ? small : 1;
+}
+
+/* Where the large pixels of the small pixel `at` begin. */
+static uint32_t edge(uint32_t at, uint32_t small, uint32_t large)
+{
+    return (uint32_t)((uint64_t)at * large / small);
+}
+
+/* The mean of the box [x0, x1) x [y0, y1), to the nearest. */
+static void mean_of(const akin_image *image, uint32_t x0, uint32_t x1,
+                    uint32_t y0, uint32_t y1, uint8_t rgb[3])
+{
+    uint64_t sum[3] = {0, 0, 0};
+    for (uint32_t y = y0; y < y1; y++) {
+        const uint8_t *at = image->pixels + y * image->stride + 3 * (size_t)x0;
+        for (uint32_t x = x0; x < x1; x++, at += 3) {
+            sum[0] += at[0];
+            sum[1] += at[1];
+            sum[2] += at[2];
+        }
+    }
+    const uint64_t count = (uint64_t)(x1 - x0) * (y1 - y0);
+    for (int i = 0; i < 3; i++)
+        rgb[i] = (uint8_t)((sum[i] + count / 2) / count);
+}
+
+/* small->pixels is there, [height][3 width]; no box is empty, for the small
+ * picture is nowhere larger than the large one. */
+static void shrink(const akin_image *large, akin_image *small)
+{
+    for (uint32_t y = 0; y < small->height; y++) {
+        uint8_t *row = small->pixels + y * small->stride;
+        const uint32_t y0 = edge(y, small->height, large->height);
+        const uint32_t y1 = edge(y + 1, small->height, large->height);
+        for (uint32_t x = 0; x < small->width; x++)
+            mean_of(large, edge(x, small->width, large->width),
+                    edge(x + 1, small->width, large->width), y0, y1,
+                    row + 3 * (size_t)x);
+    }
+}
+
+/* ----------------------------------------------------------------- write -- */
+
+/* libjpeg would end the process on an error; this comes back instead. */
+struct trap {
+    struct jpeg_error_mgr manager; /* first: libjpeg knows its address */
+    jmp_buf back;
+    char message[JMSG_LENGTH_MAX];
+};
+
+static void jump(j_common_ptr info)
+{
+    struct trap *trap = (struct trap *)(void *)info->err;
+    info->err->format_message(info, trap->message);
+    longjmp(trap->back, 1);
+}
+
+static void ignore(j_common_ptr info)
+{
+    (void)info;
+}
+
+/* Everything that can jump lies between start and finish. */
+static void compress(struct jpeg_compress_struct *c, const akin_image *image)
+{
+    c->image_width = image->width;
+    c->image_height = image->height;
+    c->input_components = 3;
+    c->in_color_space = JCS_RGB;
+    jpeg_set_defaults(c);
+    jpeg_set_quality(c, AKIN__THUMB_QUALITY, TRUE);
+    c->optimize_coding = TRUE;
+    jpeg_start_compress(c, TRUE);
+    while (c->next_scanline < c->image_height) {
+        JSAMPROW row = image->pixels + c->next_scanline * image->stride;
+        jpeg_write_scanlines(c, &row, 1);
+    }
+    jpeg_finish_compress(c);
+}
+
+/* More than any JPEG of that size needs: TurboJPEG's tjBufSize for 4:4:4. */
+static size_t most_bytes(const akin_image *image)
+{
+    const size_t width = (image->width + 15) / 16 * 16;
+    const size_t height = (image->height + 15) / 16 * 16;
+    return 6 * width * height + 2048;
+}
+
+static akin_status write_jpeg(struct akin__thumb *thumb,
+                              const akin_image *image, akin_error *err)
+{
+    struct jpeg_compress_struct c;
+    struct trap trap;
+    unsigned long bytes = most_bytes(image);
+    unsigned char *buffer = akin__alloc(bytes, 1);
+    if (!buffer)
+        return akin__fail(err, AKIN_ENOMEM, "no memory for a thumbnail");
+    thumb->jpeg = buffer;
+    memset(&c, 0, sizeof c);
+    c.err = jpeg_std_error(&trap.manager);
+    trap.manager.error_exit = jump;
+    trap.manager.output_message = ignore;
+    if (setjmp(trap.back)) {
+        jpeg_destroy_compress(&c);
+        akin__thumb_free(thumb);
+        return akin__fail(err, AKIN_ENOMEM, "thumbnail: %s", trap.message);
+    }
+    jpeg_create_compress(&c);
+    jpeg_mem_dest(&c, &buffer, &bytes);
+    compress(&c, image);
+    jpeg_destroy_compress(&c);
+    thumb->bytes = bytes;
+    return AKIN_OK;
+}
+
+akin_status akin__thumb_read(struct akin__thumb *thumb, const char *path,
+                             akin_error *err)
+{
+    const akin_decode_options options = {.size = sizeof options};
+    akin_image large = {0}, small = {0};
+    akin_status status = AKIN_OK;
+    memset(thumb, 0, sizeof *thumb);
+    AKIN_TRY(akin_image_read(&large, path, &options, NULL, err));
+    const uint32_t longest =
+        large.width > large.height ? large.width : large.height;
+    small.width = thumb->width = shrunk(large.width, longest);
+    small.height = thumb->height = shrunk(large.height, longest);
+    small.stride = 3 * (size_t)small.width;
+    small.pixels = akin__alloc(small.height, small.stride);
+    AKIN_CHECK(small.pixels, err, AKIN_ENOMEM, "%s: no memory", path);
+    shrink(&large, &small);
+    status = write_jpeg(thumb, &small, err);
+out:
+    akin__free(small.pixels);
+    akin_image_free(&large);
+    return status;
+}
+
+void akin__thumb_free(struct akin__thumb *thumb)
+{
+    akin__free(thumb->jpeg);
+    memset(thumb, 0, sizeof *thumb);
+}

@@ -1,0 +1,29 @@
+/* Thumb: a small JPEG of a picture, for pages. */
+#ifndef AKIN_VIEW_THUMB_H
+#define AKIN_VIEW_THUMB_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "akin.h"
+
+enum {
+    AKIN__THUMB_SIDE = 320, /* pixels at most; a page shows it at half */
+    AKIN__THUMB_QUALITY = 82
+};
+
+struct akin__thumb {
+    uint32_t width, height;
+    unsigned char *jpeg; /* [bytes] */
+    size_t bytes;
+};
+
+/*
+ * The picture at `path`, upright, no side longer than AKIN__THUMB_SIDE. On
+ * success akin__thumb_free it; on failure nothing is owned.
+ */
+akin_status akin__thumb_read(struct akin__thumb *thumb, const char *path,
+                             akin_error *err);
+void akin__thumb_free(struct akin__thumb *thumb);
+
+#endif
