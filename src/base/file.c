@@ -15,7 +15,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/mman.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
@@ -204,25 +203,6 @@ akin_status akin__file_lock(const struct akin__file *file, bool *taken,
     if (!*taken && errno != EWOULDBLOCK)
         return akin__fail_errno(err, errno, "%s: cannot be locked", file->path);
     return AKIN_OK;
-}
-
-akin_status akin__file_map(const struct akin__file *file, uint64_t bytes,
-                           const void **memory, akin_error *err)
-{
-    *memory = NULL;
-    if (bytes == 0)
-        return AKIN_OK;
-    void *map = mmap(NULL, (size_t)bytes, PROT_READ, MAP_SHARED, file->fd, 0);
-    if (map == MAP_FAILED)
-        return akin__fail_errno(err, errno, "%s: cannot be mapped", file->path);
-    *memory = map;
-    return AKIN_OK;
-}
-
-void akin__file_unmap(const void *memory, uint64_t bytes)
-{
-    if (memory)
-        munmap((void *)(uintptr_t)memory, (size_t)bytes);
 }
 
 akin_status akin__free_space(const char *path, uint64_t *bytes, akin_error *err)

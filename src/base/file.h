@@ -68,11 +68,6 @@ akin_status akin__file_sync(const struct akin__file *file, akin_error *err);
  * whether it was free. Let go by closing. */
 akin_status akin__file_lock(const struct akin__file *file, bool *taken,
                             akin_error *err);
-/* The whole file as memory that is read from disc when touched, NULL if it is
- * empty. Only for files that no one truncates: row files. */
-akin_status akin__file_map(const struct akin__file *file, uint64_t bytes,
-                           const void **memory, akin_error *err);
-void akin__file_unmap(const void *memory, uint64_t bytes);
 
 /* Bytes that a user may still write where `path` lies. */
 akin_status akin__free_space(const char *path, uint64_t *bytes,

@@ -1,7 +1,7 @@
 /*
  * Catalog: opening, making and asking the SQLite database of an index.
  *
- * Every page carries a checksum (base/vfs.h), so a value that comes out of
+ * Every page carries a checksum (vfs.h), so a value that comes out of
  * SQLite is one that akin wrote. The tables are compared with those below
  * when a catalog is opened, so nothing else (a trigger, a view) runs in it.
  *
@@ -20,7 +20,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "base/text.h"
-#include "base/vfs.h"
+#include "index/vfs.h"
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
@@ -65,8 +65,9 @@ static akin_status io_failure(const struct akin__catalog *c, int rc,
     return AKIN_EIO;
 }
 
-akin_status akin__catalog_fail(const struct akin__catalog *c, int rc,
-                               akin_error *err)
+/* What SQLite's answer `rc` means, in words. */
+static akin_status catalog_fail(const struct akin__catalog *c, int rc,
+                                akin_error *err)
 {
     switch (rc & 0xff) {
     case SQLITE_NOMEM:
@@ -122,7 +123,7 @@ static akin_status statement_for(struct akin__catalog *c, const char *sql,
         const int rc = sqlite3_prepare_v3(
             c->db, sql, -1, SQLITE_PREPARE_PERSISTENT, &c->kept[i], NULL);
         if (rc)
-            return akin__catalog_fail(c, rc, err);
+            return catalog_fail(c, rc, err);
     }
     *statement = c->kept[i];
     return AKIN_OK;
@@ -161,7 +162,7 @@ static akin_status begin(struct akin__catalog *c, sqlite3_stmt **statement,
         return status;
     sqlite3_reset(*statement);
     const int rc = bind(*statement, types, values);
-    return rc ? akin__catalog_fail(c, rc, err) : AKIN_OK;
+    return rc ? catalog_fail(c, rc, err) : AKIN_OK;
 }
 
 akin_status akin__sql(struct akin__catalog *c, sqlite3_stmt **statement,
@@ -181,7 +182,7 @@ akin_status akin__sql_step(struct akin__catalog *c, sqlite3_stmt *statement,
     *row = rc == SQLITE_ROW;
     if (rc == SQLITE_ROW || rc == SQLITE_DONE)
         return AKIN_OK;
-    return akin__catalog_fail(c, rc, err);
+    return catalog_fail(c, rc, err);
 }
 
 void akin__sql_end(sqlite3_stmt *statement)
@@ -230,7 +231,7 @@ akin_status akin__sql_path(struct akin__catalog *c, sqlite3_stmt *statement,
     const size_t bytes = (size_t)sqlite3_column_bytes(statement, column);
     *path = (const char *)text;
     if (!text && sqlite3_errcode(c->db) == SQLITE_NOMEM)
-        return akin__catalog_fail(c, SQLITE_NOMEM, err);
+        return catalog_fail(c, SQLITE_NOMEM, err);
     if (!text || bytes == 0 || strlen(*path) != bytes)
         return akin__fail(err, AKIN_ECORRUPT,
                           "%s/catalog.db: a path of %zu bytes is empty or "
@@ -270,11 +271,11 @@ static akin_status explain(const struct akin__catalog *c, int rc,
     uint8_t head[100] = {0};
     if ((rc & 0xff) != SQLITE_NOTADB && (rc & 0xff) != SQLITE_CORRUPT &&
         rc != SQLITE_IOERR_DATA)
-        return akin__catalog_fail(c, rc, err);
+        return catalog_fail(c, rc, err);
     if (sqlite3_file_control(c->db, "main", SQLITE_FCNTL_FILE_POINTER, &file) ||
         !file || !file->pMethods ||
         file->pMethods->xRead(file, head, sizeof head, 0) != SQLITE_OK)
-        return akin__catalog_fail(c, rc, err);
+        return catalog_fail(c, rc, err);
     struct akin__cursor at = akin__cursor(head + 60, 40);
     const uint32_t version = akin__take_uint(&at, 4, true);
     akin__take(&at, 4);
@@ -290,14 +291,14 @@ static akin_status explain(const struct akin__catalog *c, int rc,
                           "up to %d; use a newer akin",
                           c->shown, (unsigned long)version,
                           AKIN__INDEX_VERSION);
-    return akin__catalog_fail(c, rc, err);
+    return catalog_fail(c, rc, err);
 }
 
 static akin_status execute(struct akin__catalog *c, const char *sql,
                            akin_error *err)
 {
     const int rc = sqlite3_exec(c->db, sql, NULL, NULL, NULL);
-    return rc ? akin__catalog_fail(c, rc, err) : AKIN_OK;
+    return rc ? catalog_fail(c, rc, err) : AKIN_OK;
 }
 
 static akin_status make_tables(struct akin__catalog *c, akin_error *err)
@@ -411,7 +412,7 @@ akin_status akin__catalog_open(struct akin__catalog *c, const char *path,
                : SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | create,
         vfs);
     if (rc) {
-        status = akin__catalog_fail(c, rc, err);
+        status = catalog_fail(c, rc, err);
         goto out;
     }
     AKIN_TRY(configure(c, mode != AKIN__CATALOG_READ, err));

@@ -66,8 +66,4 @@ akin_status akin__sql_path(struct akin__catalog *catalog,
                            sqlite3_stmt *statement, int column,
                            const char **path, akin_error *err);
 
-/* What SQLite's answer `rc` means, in words. */
-akin_status akin__catalog_fail(const struct akin__catalog *catalog, int rc,
-                               akin_error *err);
-
 #endif

@@ -8,12 +8,12 @@
 #ifndef AKIN_INDEX_INDEX_H
 #define AKIN_INDEX_INDEX_H
 
-#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "base/file.h"
+#include "base/thread.h"
 #include "index/catalog.h"
 #include "index/store.h"
 
@@ -67,7 +67,7 @@ struct akin_index {
     struct akin__file held; /* the lock file, locked */
     struct akin__side write;
 
-    pthread_mutex_t lock; /* over all that follows */
+    struct akin__lock lock; /* over all that follows */
     struct akin__side read;
     struct akin__live_rows live[AKIN__MAX_MODELS];
     struct akin__strings strings;
@@ -154,5 +154,7 @@ akin_status akin__index_model_as(akin_index *index, const akin_index_model *is,
  * it. On failure nothing is held. */
 akin_status akin__read_begin(akin_index *index, akin_error *err);
 void akin__read_end(akin_index *index);
+/* Bring index->live[ordinal] up to what is being read. */
+akin_status akin__live_load(akin_index *index, size_t ordinal, akin_error *err);
 
 #endif

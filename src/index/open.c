@@ -185,7 +185,7 @@ akin_status akin_index_open(akin_index **out, const char *path,
     if (!index)
         return akin__fail(err, AKIN_ENOMEM, "%s: no memory", path);
     index->held.fd = -1;
-    pthread_mutex_init(&index->lock, NULL);
+    akin__lock_open(&index->lock);
     index->path = akin__strdup(path);
     AKIN_CHECK(index->path, err, AKIN_ENOMEM, "%s: no memory", path);
     for (size_t at = strlen(path); at > 1 && path[at - 1] == '/'; at--)
@@ -228,7 +228,7 @@ void akin_index_close(akin_index **out)
     akin__free(index->real);
     akin__free(index->base);
     akin__free(index->prefix);
-    pthread_mutex_destroy(&index->lock);
+    akin__lock_close(&index->lock);
     akin__free(index);
     *out = NULL;
 }
@@ -240,7 +240,7 @@ akin_status akin__read_begin(akin_index *index, akin_error *err)
     struct akin__side *side = &index->read;
     int64_t generation;
     akin_status status = AKIN_OK;
-    pthread_mutex_lock(&index->lock);
+    akin__lock_take(&index->lock);
     AKIN_TRY(akin__sql_run(&side->catalog, err, "BEGIN", ""));
     AKIN_TRY(akin__sql_number(&side->catalog, &generation, err,
                               "PRAGMA data_version"));
@@ -260,5 +260,5 @@ void akin__read_end(akin_index *index)
     akin_error ignored;
     if (akin__sql_run(&index->read.catalog, &ignored, "COMMIT", ""))
         sqlite3_exec(index->read.catalog.db, "ROLLBACK", NULL, NULL, NULL);
-    pthread_mutex_unlock(&index->lock);
+    akin__lock_give(&index->lock);
 }

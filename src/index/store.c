@@ -393,65 +393,36 @@ typedef akin_status (*visit_fn)(void *context, const char *path,
                                 const struct akin__entry *entry,
                                 akin_error *err);
 
-/* The first entry at or after `from` in the catalog's order, if its stored path
- * is before `to` (NULL: any). *path is allocated, *stored too. */
-static akin_status next_entry(akin_index *index, const char *from,
-                              size_t from_length, const char *to,
-                              struct akin__entry *entry, char **stored,
-                              char **path, akin_error *err)
-{
-    struct akin__catalog *c = &index->write.catalog;
-    sqlite3_stmt *s = NULL;
-    const char *found;
-    bool row;
-    akin_status status = AKIN_OK;
-    *stored = *path = NULL;
-    AKIN_TRY(akin__sql(c, &s, err,
-                       "SELECT " ENTRY_COLUMNS "FROM files WHERE path >= ? "
-                       "ORDER BY path LIMIT 1",
-                       "b", (const void *)from, from_length));
-    AKIN_TRY(akin__sql_step(c, s, &row, err));
-    if (!row)
-        goto out;
-    AKIN_TRY(akin__sql_path(c, s, PATH_COLUMN, &found, err));
-    if (to && strcmp(found, to) >= 0)
-        goto out;
-    *stored = akin__strdup(found);
-    AKIN_CHECK(*stored, err, AKIN_ENOMEM, "%s: no memory", index->path);
-    AKIN_TRY(take_entry(index, s, entry, path, err));
-out:
-    akin__sql_end(s);
-    return status;
-}
-
-/* Visit what is stored from `from` to before `to`. Each is looked up anew, so
- * that the visitor may change the catalog. */
+/* Visit what is stored from `from` to before `to` (NULL: to the end). */
 static akin_status each_between(akin_index *index, const char *from,
                                 const char *to, visit_fn visit, void *context,
                                 akin_error *err)
 {
+    struct akin__catalog *c = &index->write.catalog;
     struct akin__entry entry;
-    char *last = akin__strdup(from), *stored = NULL, *path = NULL;
-    size_t length = strlen(from);
+    sqlite3_stmt *s = NULL;
+    const char *stored;
+    char *path = NULL;
+    bool row;
     akin_status status = AKIN_OK;
-    AKIN_CHECK(last, err, AKIN_ENOMEM, "%s: no memory", index->path);
+    AKIN_TRY(akin__sql(c, &s, err,
+                       "SELECT " ENTRY_COLUMNS
+                       "FROM files WHERE path >= ? ORDER BY path",
+                       "p", from));
     for (;;) {
-        AKIN_TRY(
-            next_entry(index, last, length, to, &entry, &stored, &path, err));
-        if (!stored)
+        AKIN_TRY(akin__sql_step(c, s, &row, err));
+        if (!row)
             break;
-        /* What comes next is at or after this path with a zero behind it. */
-        akin__free(last);
-        last = stored;
-        length = strlen(stored) + 1;
-        stored = NULL;
+        AKIN_TRY(akin__sql_path(c, s, PATH_COLUMN, &stored, err));
+        if (to && strcmp(stored, to) >= 0)
+            break;
+        AKIN_TRY(take_entry(index, s, &entry, &path, err));
         AKIN_TRY(visit(context, path, &entry, err));
         akin__free(path);
         path = NULL;
     }
 out:
-    akin__free(last);
-    akin__free(stored);
+    akin__sql_end(s);
     akin__free(path);
     return status;
 }

@@ -4,7 +4,10 @@
  *
  * A writer stages changes and commits them together: rows are appended and
  * synced, then one SQLite transaction makes them visible. Until then nobody
- * sees them, after it nothing loses them.
+ * else sees them (these functions do), after it nothing loses them. When a
+ * staging function or the commit fails for any reason but a wrong call or a
+ * vector that is not finite, all that was staged since the last commit is
+ * dropped.
  *
  * Paths in and out are absolute; on disk they are relative to the folder that
  * holds the index when they lie below it.
@@ -39,7 +42,8 @@ struct akin__entry {
 };
 
 /*
- * The model's place in this index (its ordinal), added if the name is new.
+ * The model's place in this index (its ordinal), added and committed if the
+ * name is new.
  * AKIN_EINDEX when the name is there with another fingerprint, pool, precision
  * or EXIF choice; the message says which and what to do.
  */
@@ -85,7 +89,8 @@ akin_status akin__index_add_root(akin_index *index, const char *folder,
                                  akin_error *err) AKIN_MUST_CHECK;
 
 /* Calls `visit` for every entry at or below `folder` (absolute), in order of
- * path; an answer other than AKIN_OK stops and is given back. */
+ * the path as it is stored; an answer other than AKIN_OK stops and is given
+ * back. The visitor changes nothing in the index. */
 akin_status akin__index_each(akin_index *index, const char *folder,
                              akin_status (*visit)(void *context,
                                                   const char *path,

@@ -1,13 +1,13 @@
 /*
- * VFS: SQLite's files seen through base/. The last four bytes of every page of
- * a database are a checksum of the rest, and the calls that fail in tests
- * (fault.h) reach SQLite's files too.
+ * VFS: what stands between SQLite and its files. The last four bytes of every
+ * page of a database are a checksum of the rest, and the calls that fail in
+ * tests (base/fault.h) reach SQLite's files too.
  *
  * A database is made for it by AKIN__PAGE_BYTES a page, of which
  * AKIN__PAGE_RESERVED are reserved (SQLITE_FCNTL_RESERVE_BYTES).
  */
-#ifndef AKIN_BASE_VFS_H
-#define AKIN_BASE_VFS_H
+#ifndef AKIN_INDEX_VFS_H
+#define AKIN_INDEX_VFS_H
 
 #include <sqlite3.h>
 #include <stdint.h>
@@ -16,7 +16,7 @@
 
 enum { AKIN__PAGE_BYTES = 4096, AKIN__PAGE_RESERVED = 4 };
 
-/* The name to open databases with; NULL when memory is short. */
+/* The name to open databases with; NULL when SQLite has no VFS at all. */
 const char *akin__vfs(void);
 
 /* The first page (from 1) of `db` whose checksum did not hold, or 0. */

@@ -14,10 +14,9 @@
  * Journals are passed on as they are. Shared memory and memory maps are not
  * offered, so that a database cannot be in WAL mode.
  */
-#include "base/vfs.h"
+#include "index/vfs.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <string.h>
 
 #include "base/cursor.h"
@@ -36,7 +35,7 @@ struct vfs_file {
     /* and behind it the file of the VFS below */
 };
 
-static sqlite3_vfs *below; /* SQLite's own, set once by make_vfs */
+static sqlite3_vfs *below; /* SQLite's own, set once by akin__vfs */
 
 static struct vfs_file *ours(sqlite3_file *file)
 {
@@ -197,8 +196,8 @@ static int vfs_delete(sqlite3_vfs *vfs, const char *path, int sync_folder)
     return below->xDelete(below, path, sync_folder);
 }
 
-static sqlite3_vfs vfs; /* filled once by make_vfs */
-static bool registered;
+/* SQLite keeps a list of these by name, so there is one for the process. */
+static sqlite3_vfs vfs;
 
 static void make_vfs(void)
 {
@@ -211,14 +210,19 @@ static void make_vfs(void)
     vfs.szOsFile = (int)sizeof(struct vfs_file) + below->szOsFile;
     vfs.xOpen = vfs_open;
     vfs.xDelete = vfs_delete;
-    registered = sqlite3_vfs_register(&vfs, 0) == SQLITE_OK;
+    if (sqlite3_vfs_register(&vfs, 0) != SQLITE_OK)
+        below = NULL;
 }
 
 const char *akin__vfs(void)
 {
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    pthread_once(&once, make_vfs);
-    return registered ? vfs.zName : NULL;
+    sqlite3_mutex *once = sqlite3_mutex_alloc(SQLITE_MUTEX_STATIC_APP1);
+    sqlite3_mutex_enter(once);
+    if (!below)
+        make_vfs();
+    const char *name = below ? vfs.zName : NULL;
+    sqlite3_mutex_leave(once);
+    return name;
 }
 
 uint32_t akin__vfs_bad_page(sqlite3 *db)

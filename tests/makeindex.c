@@ -1,0 +1,130 @@
+/*
+ * makeindex: an index of made vectors, for tests that compare akin's index
+ * with numpy and FAISS.
+ *
+ *   makeindex make INDEX VECTORS ROWS DIM   float32 rows from a raw file; row
+ *                                           N becomes the file "N.jpg" beside
+ *                                           the index, as model "made"
+ *   makeindex search INDEX QUERIES DIM K    a line for each query in the raw
+ *                                           file: path, tab, cosine, ...
+ *   makeindex export INDEX FORMAT FILE      FORMAT: faiss, npy or jsonl
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/memory.h"
+#include "base/text.h"
+#include "index/index.h"
+
+static int fail(const akin_error *err)
+{
+    fprintf(stderr, "makeindex: %s\n", err->message);
+    return 1;
+}
+
+static akin_status add_rows(akin_index *index, const char *raw, size_t rows,
+                            size_t dim, akin_error *err)
+{
+    float vector[AKIN_MAX_DIM];
+    const float *vectors[1] = {vector};
+    struct akin__file file;
+    akin_status status = akin__file_open(&file, raw, AKIN__READ, err);
+    for (size_t i = 0; i < rows && !status; i++) {
+        struct akin__entry entry = {.bytes = i, .format = "jpeg"};
+        char *path = akin__format("%s/%zu.jpg", index->base, i);
+        memcpy(entry.content, &i, sizeof i);
+        status = akin__file_read(&file, vector, dim * sizeof(float),
+                                 i * dim * sizeof(float), err);
+        if (!status)
+            status = akin__index_put(index, path, &entry, vectors, 1, 0, err);
+        if (!status && i % 10000 == 9999)
+            status = akin__index_commit(index, err);
+        akin__free(path);
+    }
+    akin__file_close(&file);
+    return status ? status : akin__index_commit(index, err);
+}
+
+static int make(const char *path, const char *raw, size_t rows, size_t dim)
+{
+    char fingerprint[65];
+    memset(fingerprint, '7', 64);
+    fingerprint[64] = 0;
+    const akin_index_model is = {.name = "made",
+                                 .folder = "/made",
+                                 .revision = "",
+                                 .family = "clip",
+                                 .pool = "cls",
+                                 .precision = "f32",
+                                 .fingerprint = fingerprint,
+                                 .dim = (uint32_t)dim};
+    akin_index *index;
+    akin_error err;
+    size_t ordinal;
+    akin_status status = akin_index_open(&index, path, AKIN_INDEX_CREATE, &err);
+    if (!status)
+        status = akin__index_model_as(index, &is, AKIN_EXIF_ON, &ordinal, &err);
+    if (!status)
+        status = add_rows(index, raw, rows, dim, &err);
+    akin_index_close(&index);
+    return status ? fail(&err) : 0;
+}
+
+static int search(const char *path, const char *raw, size_t dim, size_t k)
+{
+    akin_index *index;
+    akin_error err;
+    uint8_t *queries;
+    size_t bytes, found;
+    if (akin_index_open(&index, path, AKIN_INDEX_READ, &err) ||
+        akin__read_file(raw, UINT32_MAX, &queries, &bytes, NULL, &err))
+        return fail(&err);
+    akin_match *matches = calloc(k, sizeof *matches);
+    for (size_t at = 0; at < bytes; at += dim * sizeof(float)) {
+        float vector[AKIN_MAX_DIM];
+        memcpy(vector, queries + at, dim * sizeof(float));
+        const double start = akin__seconds();
+        if (akin_index_search(index, "made", vector, k, matches, &found, &err))
+            return fail(&err);
+        fprintf(stderr, "%.1f ms\n", 1e3 * (akin__seconds() - start));
+        for (size_t i = 0; i < found; i++)
+            printf("%s\t%.9f%c", matches[i].path, matches[i].cosine,
+                   i + 1 < found ? '\t' : '\n');
+    }
+    free(matches);
+    akin__free(queries);
+    akin_index_close(&index);
+    return 0;
+}
+
+static int export(const char *path, const char *format, const char *file)
+{
+    akin_index *index;
+    akin_error err;
+    const akin_export_format which =
+        strcmp(format, "faiss") == 0 ? AKIN_EXPORT_FAISS
+        : strcmp(format, "npy") == 0 ? AKIN_EXPORT_NPY
+                                     : AKIN_EXPORT_JSONL;
+    akin_status status = akin_index_open(&index, path, AKIN_INDEX_READ, &err);
+    if (!status)
+        status = akin_index_export(index, "made", which, file, &err);
+    akin_index_close(&index);
+    return status ? fail(&err) : 0;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc == 6 && strcmp(argv[1], "make") == 0)
+        return make(argv[2], argv[3], strtoul(argv[4], NULL, 10),
+                    strtoul(argv[5], NULL, 10));
+    if (argc == 6 && strcmp(argv[1], "search") == 0)
+        return search(argv[2], argv[3], strtoul(argv[4], NULL, 10),
+                      strtoul(argv[5], NULL, 10));
+    if (argc == 5 && strcmp(argv[1], "export") == 0)
+        return export(argv[2], argv[3], argv[4]);
+    fprintf(stderr, "makeindex: see the top of makeindex.c\n");
+    return 2;
+}
