@@ -268,9 +268,9 @@ typedef struct akin_model_entry {
  * of akin's data folder and of the Hugging Face cache that akin can read. An
  * entry lives until visit returns.
  */
-AKIN_API akin_status akin_model_list(
-    void (*visit)(void *context, const akin_model_entry *entry), void *context,
-    akin_error *err) AKIN_MUST_CHECK;
+AKIN_API akin_status
+akin_model_list(void (*visit)(void *context, const akin_model_entry *entry),
+                void *context, akin_error *err) AKIN_MUST_CHECK;
 
 typedef struct akin_model_file {
     const char *path;

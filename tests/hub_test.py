@@ -366,8 +366,10 @@ class Pulling(Case):
         self.assertEqual(self.storage.log, [])
 
     def test_a_hash_that_is_a_path_is_refused(self):
-        self.declare(("X-Linked-Etag", '"../../../x"'))
-        self.expect(self.pull(), EFORMAT, "declares no hash")
+        for path in ("../../../x", "../" * 21 + "x", "../" * 13 + "x"):
+            self.hub.plan.clear()
+            self.declare(("X-Linked-Etag", '"%s"' % path))
+            self.expect(self.pull(), EFORMAT, "declares no hash")
 
     def test_a_commit_that_is_a_path_is_refused(self):
         self.hub.order(status(200, ("X-Repo-Commit", "../../x"),

@@ -64,7 +64,6 @@ static akin_status check_reply(struct akin__pull *pull, const char *file,
                                akin_error *err)
 {
     const char *id = pull->name.id;
-    const char *wanted = akin__wanted_revision(&pull->name);
     const char *dot = strrchr(file, '.');
     if (!akin__is_commit(reply->commit))
         return akin__fail(err, AKIN_ENETWORK,
@@ -73,12 +72,10 @@ static akin_status check_reply(struct akin__pull *pull, const char *file,
                           id);
     if (!*pull->commit)
         memcpy(pull->commit, reply->commit, sizeof pull->commit);
-    if (strcmp(pull->commit, reply->commit) ||
-        (akin__is_commit(wanted) && strcmp(wanted, reply->commit)))
+    if (strcmp(pull->commit, reply->commit))
         return akin__fail(err, AKIN_EFORMAT,
                           "%s: %s is of commit %s, not %s as asked for", id,
-                          file, reply->commit,
-                          akin__is_commit(wanted) ? wanted : pull->commit);
+                          file, reply->commit, pull->commit);
     if (akin__blob_kind(reply->etag) == AKIN__BLOB_UNKNOWN)
         return akin__fail(err, AKIN_EFORMAT,
                           "%s: the hub declares no hash of %s (\"%s\")", id,

@@ -232,7 +232,9 @@ static akin_status transport_failed(struct akin__http *http, CURLcode code,
                                     akin_error *err)
 {
     if (http->cancelled)
-        return akin__fail(err, AKIN_ECANCELLED, "%s: stopped", http->what);
+        return akin__fail(err, AKIN_ECANCELLED,
+                          "%s: stopped; the same goes on from there later",
+                          http->what);
     if (http->written)
         return http->written;
     if (code == CURLE_OUT_OF_MEMORY)
@@ -267,7 +269,9 @@ static akin_status back_off(struct akin__http *http, int failures,
     else if (failures > 0)
         pause_for(http, 0.5 * (1 << failures));
     if (http->cancelled)
-        return akin__fail(err, AKIN_ECANCELLED, "%s: stopped", http->what);
+        return akin__fail(err, AKIN_ECANCELLED,
+                          "%s: stopped; the same goes on from there later",
+                          http->what);
     return AKIN_OK;
 }
 
