@@ -29,6 +29,7 @@ struct reader {
     jmp_buf jump;
     akin_status status; /* of a refusal that jumps; AKIN_OK: libjpeg's own */
     char first_warning[JMSG_LENGTH_MAX];
+    bool cut;      /* the file ends early */
     uint8_t *cmyk; /* [width][4]: one row */
     struct akin__decode *decode;
 };
@@ -57,6 +58,7 @@ static void on_message(j_common_ptr jpeg, int level)
         return;
     if (!r->first_warning[0])
         r->errors.format_message(jpeg, r->first_warning);
+    r->cut = r->cut || r->errors.msg_code == JWRN_JPEG_EOF;
     r->errors.num_warnings++;
     if (r->errors.num_warnings >= (long)r->decode->limits.warnings)
         refuse(r, akin__fail(r->decode->err, AKIN_ELIMIT,
@@ -223,8 +225,8 @@ static akin_status run(struct reader *r)
     const akin_status status = read_image(r);
     if (status || !r->first_warning[0])
         return status;
-    return akin__image_warn(r->decode, "JPEG is damaged: %.150s",
-                            r->first_warning);
+    return akin__image_warn(r->decode, "JPEG is %s: %.150s",
+                            r->cut ? "truncated" : "damaged", r->first_warning);
 }
 
 akin_status akin__decode_jpeg(struct akin__decode *decode)
