@@ -45,9 +45,9 @@ static akin_status write_input(const akin_image *image, const char *mode,
     struct akin__preprocess p;
     const char *config = strstr(mode, "FILE:");
     const int clip = config || strpbrk(mode, "Cc");
-    akin_status status = akin__preprocess_read(
-        &p, config ? config + 5 : "/nonexistent", clip ? "clip" : "dinov2",
-        err);
+    akin_status status =
+        akin__preprocess_read(&p, config ? config + 5 : "/nonexistent",
+                              clip ? "clip" : "dinov2", err);
     if (status)
         return status;
     if (!config && strpbrk(mode, "cd"))
