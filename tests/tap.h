@@ -17,10 +17,10 @@
 static int tap_count, tap_failures, tap_failed_here;
 static const char *tap_skipped_here;
 
-#define EXPECT(condition) \
+#define EXPECT(condition)                                                      \
     tap_expect(!!(condition), #condition, __FILE__, __LINE__)
 #define EXPECT_STR(got, want) tap_expect_str((got), (want), __FILE__, __LINE__)
-#define EXPECT_INT(got, want) \
+#define EXPECT_INT(got, want)                                                  \
     tap_expect_int((long long)(got), (long long)(want), __FILE__, __LINE__)
 #define RUN(test) tap_run(#test, test)
 

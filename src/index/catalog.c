@@ -273,8 +273,10 @@ static akin_status explain(const struct akin__catalog *c, int rc,
         rc != SQLITE_IOERR_DATA)
         return catalog_fail(c, rc, err);
     if (sqlite3_file_control(c->db, "main", SQLITE_FCNTL_FILE_POINTER, &file) ||
-        !file || !file->pMethods ||
-        file->pMethods->xRead(file, head, sizeof head, 0) != SQLITE_OK)
+        !file || !file->pMethods)
+        return catalog_fail(c, rc, err);
+    const int read = file->pMethods->xRead(file, head, sizeof head, 0);
+    if (read != SQLITE_OK && read != SQLITE_IOERR_SHORT_READ)
         return catalog_fail(c, rc, err);
     struct akin__cursor at = akin__cursor(head + 60, 40);
     const uint32_t version = akin__take_uint(&at, 4, true);

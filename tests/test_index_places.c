@@ -1,0 +1,427 @@
+/* Index: places that are refused, locks, media that cannot be written, many
+ * readers beside a writer, and exports that are whole or not there. */
+#include "made_index.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <sys/mount.h>
+#include <sys/wait.h>
+
+#include "base/cursor.h"
+#include "base/fault.h"
+#include "base/hash.h"
+
+/* The code that opening `name` ends with; `err` says the rest. */
+static akin_status refusal(const char *name, akin_index_mode mode)
+{
+    akin_index *index;
+    const akin_status status = akin_index_open(&index, at(name), mode, &err);
+    akin_index_close(&index);
+    return status;
+}
+
+/* Whether the message is `name`, as given, and then `text`. */
+static int says(const char *name, const char *text)
+{
+    char want[1024];
+    snprintf(want, sizeof want, "%s%s", at(name), text);
+    return tap_expect_str(err.message, want, __FILE__, __LINE__);
+}
+
+static void an_index_that_is_not_there_names_the_command_that_makes_it(void)
+{
+    EXPECT_INT(refusal("x.akin", AKIN_INDEX_READ), AKIN_ENOTFOUND);
+    EXPECT(says("x.akin", ": no such index; run: akin index FOLDER"));
+    EXPECT_INT(refusal("x.akin", AKIN_INDEX_WRITE), AKIN_ENOTFOUND);
+    EXPECT(!akin__exists(at("x.akin")));
+    clean();
+}
+
+static void a_photo_is_no_index(void)
+{
+    run("echo > photo.jpg");
+    EXPECT_INT(refusal("photo.jpg", AKIN_INDEX_READ), AKIN_EINDEX);
+    EXPECT(says("photo.jpg", ": is a file, not an index folder"));
+    EXPECT_INT(refusal("photo.jpg", AKIN_INDEX_CREATE), AKIN_EINDEX);
+    EXPECT_INT(refusal("photo.jpg/x.akin", AKIN_INDEX_READ), AKIN_ENOTFOUND);
+    EXPECT_INT(refusal("photo.jpg/x.akin", AKIN_INDEX_CREATE), AKIN_EIO);
+    clean();
+}
+
+static void a_folder_with_other_things_in_it_is_left_alone(void)
+{
+    run("mkdir d && echo > d/photo.jpg");
+    EXPECT_INT(refusal("d", AKIN_INDEX_READ), AKIN_EINDEX);
+    EXPECT(says("d", ": is a folder, but not an akin index"));
+    EXPECT_INT(refusal("d", AKIN_INDEX_WRITE), AKIN_EINDEX);
+    EXPECT_INT(refusal("d", AKIN_INDEX_CREATE), AKIN_EINDEX);
+    EXPECT(says("d", ": is not an akin index but a folder with photo.jpg in "
+                     "it; name another"));
+    run("test \"$(ls -A d)\" = photo.jpg");
+    clean();
+}
+
+static void an_empty_folder_becomes_an_index(void)
+{
+    run("mkdir d");
+    EXPECT_INT(refusal("d", AKIN_INDEX_READ), AKIN_EINDEX);
+    EXPECT_INT(refusal("d", AKIN_INDEX_CREATE), AKIN_OK);
+    EXPECT_INT(refusal("d", AKIN_INDEX_READ), AKIN_OK);
+    EXPECT_INT(refusal("new/inner/x.akin", AKIN_INDEX_CREATE), AKIN_OK);
+    clean();
+}
+
+static void another_programs_catalog_is_left_alone(void)
+{
+    sqlite3 *db;
+    run("mkdir d e");
+    EXPECT_INT(sqlite3_open(at("d/catalog.db"), &db), SQLITE_OK);
+    EXPECT_INT(sqlite3_exec(db, "CREATE TABLE books(title)", NULL, NULL, NULL),
+               SQLITE_OK);
+    sqlite3_close(db);
+    run("cp d/catalog.db before && echo no database > e/catalog.db");
+    EXPECT_INT(refusal("d", AKIN_INDEX_READ), AKIN_EINDEX);
+    EXPECT_INT(refusal("d", AKIN_INDEX_CREATE), AKIN_EINDEX);
+    EXPECT_INT(refusal("e", AKIN_INDEX_CREATE), AKIN_EINDEX);
+    run("cmp before d/catalog.db");
+    clean();
+}
+
+/* Write `number` where the catalog keeps its user_version, checksum and all. */
+static void set_version(const char *catalog, uint32_t number)
+{
+    uint8_t page[4096];
+    struct akin__file file;
+    EXPECT_INT(akin__file_open(&file, catalog, AKIN__WRITE, &err), AKIN_OK);
+    EXPECT_INT(akin__file_read(&file, page, sizeof page, 0, &err), AKIN_OK);
+    for (int i = 0; i < 4; i++)
+        page[60 + i] = (uint8_t)(number >> 8 * (3 - i));
+    akin__store_le32(page + 4092, akin__crc32(page, 4092) ^ 1);
+    EXPECT_INT(akin__file_write(&file, page, sizeof page, 0, &err), AKIN_OK);
+    akin__file_close(&file);
+}
+
+static void an_index_of_a_newer_version_is_told_apart(void)
+{
+    akin_index *index = make_index();
+    akin_index_close(&index);
+    set_version(at("x.akin/catalog.db"), 7);
+    EXPECT_INT(refusal("x.akin", AKIN_INDEX_READ), AKIN_EINDEX);
+    EXPECT(says("x.akin", ": has version 7 of the index, this akin reads "
+                          "version 1; use a newer akin"));
+    EXPECT_INT(refusal("x.akin", AKIN_INDEX_CREATE), AKIN_EINDEX);
+    clean();
+}
+
+static void a_path_too_long_for_sqlite_is_refused(void)
+{
+    char name[200];
+    struct akin__text path = {0};
+    memset(name, 'n', sizeof name);
+    name[sizeof name - 1] = 0;
+    akin__text_addf(&path, "%s/%s/%s/%s", home, name, name, name);
+    akin_index *index;
+    EXPECT_INT(akin_index_open(&index, path.bytes, AKIN_INDEX_CREATE, &err),
+               AKIN_ELIMIT);
+    EXPECT(strstr(err.message, "(limit 500)"));
+    akin__text_free(&path);
+    clean();
+}
+
+static void an_index_opened_for_reading_is_not_written(void)
+{
+    akin_index *index = make_index();
+    akin_index_close(&index);
+    index = open_index(AKIN_INDEX_READ);
+    EXPECT_INT(put(index, "a.jpg", 1), AKIN_EUSAGE);
+    EXPECT_INT(akin__index_commit(index, &err), AKIN_EUSAGE);
+    EXPECT_INT(add_model(index, "dinov2"), AKIN_EUSAGE);
+    akin_index_close(&index);
+    clean();
+}
+
+/* ---------------------------------------------------------- locks ------ */
+
+static void a_second_writer_is_told_who_writes(void)
+{
+    akin_index *index = make_index();
+    char who[64];
+    snprintf(who, sizeof who, ": being written by pid %ld on host ",
+             (long)getpid());
+    const pid_t child = fork();
+    if (child == 0) {
+        akin_index *second;
+        const akin_status status =
+            akin_index_open(&second, at("x.akin"), AKIN_INDEX_WRITE, &err);
+        _exit(status == AKIN_ELOCKED && strstr(err.message, who) ? 0 : 1);
+    }
+    int ended;
+    EXPECT_INT(waitpid(child, &ended, 0), child);
+    EXPECT_INT(ended, 0);
+    EXPECT_INT(refusal("x.akin", AKIN_INDEX_CREATE), AKIN_ELOCKED);
+    EXPECT_INT(refusal("x.akin", AKIN_INDEX_READ), AKIN_OK);
+    akin_index_close(&index);
+    EXPECT_INT(refusal("x.akin", AKIN_INDEX_WRITE), AKIN_OK);
+    clean();
+}
+
+enum { PAIRS = 60, READERS = 3 };
+static atomic_bool done_writing;
+
+/* Each commit adds two files of one content: to see one is to see both. */
+static void *write_pairs(void *argument)
+{
+    akin_index *index = argument;
+    akin_error mine;
+    for (int i = 0; i < PAIRS; i++) {
+        const struct akin__entry entry = entry_of(i);
+        float vector[DIM];
+        const float *vectors[] = {vector};
+        char path[300];
+        vector_of(i, vector);
+        for (int twin = 0; twin < 2; twin++) {
+            snprintf(path, sizeof path, "%s/%d-%d.jpg", home, i, twin);
+            if (akin__index_put(index, path, &entry, vectors, 1, 0, &mine))
+                printf("# %s\n", mine.message);
+        }
+        if (akin__index_commit(index, &mine))
+            printf("# %s\n", mine.message);
+    }
+    atomic_store(&done_writing, true);
+    return NULL;
+}
+
+static void *read_pairs(void *argument)
+{
+    akin_index *index = argument;
+    akin_error mine;
+    size_t wrong = 0, last = 0;
+    while (!atomic_load(&done_writing) || last < 2 * PAIRS) {
+        akin_match matches[2 * PAIRS];
+        const float query[DIM] = {1, 1, 0, 0};
+        size_t found;
+        if (akin_index_search(index, "clip", query, 2 * PAIRS, matches, &found,
+                              &mine)) {
+            printf("# %s\n", mine.message);
+            return (void *)1;
+        }
+        wrong += found % 2 != 0 || found < last;
+        for (size_t i = 0; i + 1 < found; i += 2)
+            wrong += matches[i].cosine != matches[i + 1].cosine;
+        last = found;
+    }
+    return (void *)wrong;
+}
+
+/* Readers with handles of their own, and one that shares the writer's. */
+static void every_search_sees_one_generation(void)
+{
+    akin_index *writer = make_index(), *reader[READERS];
+    pthread_t threads[READERS + 1];
+    atomic_store(&done_writing, false);
+    for (int i = 0; i < READERS; i++) {
+        reader[i] = i ? open_index(AKIN_INDEX_READ) : writer;
+        EXPECT_INT(pthread_create(&threads[i], NULL, read_pairs, reader[i]), 0);
+    }
+    EXPECT_INT(pthread_create(&threads[READERS], NULL, write_pairs, writer), 0);
+    for (int i = 0; i <= READERS; i++) {
+        void *wrong;
+        EXPECT_INT(pthread_join(threads[i], &wrong), 0);
+        EXPECT(wrong == NULL);
+    }
+    for (int i = 1; i < READERS; i++)
+        akin_index_close(&reader[i]);
+    akin_index_close(&writer);
+    clean();
+}
+
+/* ---------------------------------------------------------- media ------ */
+
+/* Run `work` as a process that ends with 0 when all went well, 77 when this
+ * machine does not let it be tried. */
+static void apart(int (*work)(void))
+{
+    int ended = 0;
+    fflush(stdout);
+    const pid_t child = fork();
+    if (child == 0) {
+        const int code = work();
+        fflush(stdout);
+        _exit(code);
+    }
+    EXPECT_INT(waitpid(child, &ended, 0), child);
+    if (WIFEXITED(ended) && WEXITSTATUS(ended) == 77)
+        tap_skip("needs to be root in a namespace of its own");
+    else
+        EXPECT_INT(ended, 0);
+}
+
+/* Home becomes a disc of this many bytes that only this process sees. */
+static int mount_disc(const char *options)
+{
+    return unshare(CLONE_NEWNS) == 0 &&
+           mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+           mount("akin", home, "tmpfs", 0, options) == 0;
+}
+
+static int read_only_media(void)
+{
+    if (!mount_disc("size=4m"))
+        return 77;
+    akin_index *index = make_index();
+    put(index, "a.jpg", 1);
+    commit(index);
+    akin_index_close(&index);
+    if (mount("akin", home, NULL, MS_REMOUNT | MS_RDONLY, NULL) != 0)
+        return 77;
+    index = open_index(AKIN_INDEX_READ);
+    if (!index || strcmp(nearest(index, 1, 9), "a.jpg") != 0)
+        return 1;
+    akin_index_close(&index);
+    return refusal("x.akin", AKIN_INDEX_WRITE) == AKIN_EIO ? 0 : 2;
+}
+
+static void read_only_media_are_searched(void)
+{
+    apart(read_only_media);
+}
+
+static int without_permission(void)
+{
+    if (getuid() == 0 && setuid(65534) != 0)
+        return 77;
+    akin_index *index = open_index(AKIN_INDEX_READ);
+    if (!index || strcmp(nearest(index, 1, 9), "a.jpg") != 0)
+        return 1;
+    akin_index_close(&index);
+    if (refusal("x.akin", AKIN_INDEX_WRITE) != AKIN_EIO)
+        return 2;
+    return strstr(err.message, "/lock: Permission denied") ? 0 : 3;
+}
+
+static void a_reader_needs_no_permission_to_write(void)
+{
+    akin_index *index = make_index();
+    EXPECT_INT(put(index, "a.jpg", 1), AKIN_OK);
+    commit(index);
+    akin_index_close(&index);
+    run("chmod 755 . && chmod 555 x.akin && chmod 444 x.akin/*");
+    apart(without_permission);
+    run("chmod 755 x.akin");
+    clean();
+}
+
+/* Fill a small disc: what was committed stays, and room makes it go on. */
+static int full_disc(void)
+{
+    char name[32];
+    int committed = 0;
+    if (!mount_disc("size=200k"))
+        return 77;
+    run("head -c 20000 /dev/zero > ballast");
+    akin_index *index = make_index();
+    akin_status status = AKIN_OK;
+    for (int i = 0; !status && i < 100000; i++) {
+        snprintf(name, sizeof name, "%d.jpg", i);
+        status = put(index, name, i);
+        if (!status && i % 20 == 19)
+            status = akin__index_commit(index, &err);
+        if (!status && i % 20 == 19)
+            committed = i + 1;
+    }
+    printf("# %d files, then: %s\n", committed, err.message);
+    if (status != AKIN_EIO || committed == 0 ||
+        count_files(index) != (uint64_t)committed)
+        return 1;
+    run("rm ballast");
+    if (put(index, "after.jpg", 1) || akin__index_commit(index, &err))
+        return 2;
+    akin_index_close(&index);
+    index = open_index(AKIN_INDEX_READ);
+    if (!index || count_files(index) != (uint64_t)committed + 1)
+        return 3;
+    akin_index_close(&index);
+    return 0;
+}
+
+static void a_full_disc_keeps_what_was_committed(void)
+{
+    apart(full_disc);
+}
+
+/* --------------------------------------------------------- export ------ */
+
+static void a_newline_is_refused_where_paths_are_lines(void)
+{
+    akin_index *index = make_index();
+    EXPECT_INT(put(index, "a\nb.jpg", 1), AKIN_OK);
+    commit(index);
+    EXPECT_INT(
+        akin_index_export(index, "clip", AKIN_EXPORT_NPY, at("out"), &err),
+        AKIN_ELIMIT);
+    EXPECT(strstr(err.message, "/a\\x0ab.jpg: a path with a newline"));
+    EXPECT_INT(
+        akin_index_export(index, "clip", AKIN_EXPORT_JSONL, at("out"), &err),
+        AKIN_OK);
+    run("grep -qF 'a\\nb.jpg\",\"model\":\"clip\",\"dim\":4,\"vector\":[0.99' "
+        "out");
+    akin_index_close(&index);
+    clean();
+}
+
+static int failing; /* the call that fails, counted down; 0: none */
+
+static int fail_one(const char *call, const char *path)
+{
+    (void)call, (void)path;
+    return failing && --failing == 0 ? ENOSPC : 0;
+}
+
+static void an_export_is_whole_or_not_there(void)
+{
+    akin_index *index = make_index();
+    EXPECT_INT(put(index, "a.jpg", 1), AKIN_OK);
+    commit(index);
+    run("echo old > out && echo old > out.paths");
+    akin__fault = fail_one;
+    for (int n = 1;; n++) {
+        failing = n;
+        const akin_status status = akin_index_export(
+            index, "clip", AKIN_EXPORT_FAISS, at("out"), &err);
+        if (failing)
+            break;
+        EXPECT_INT(status, AKIN_EIO);
+        run("test ! -e out.*.tmp -a ! -e out.paths.*.tmp");
+    }
+    akin__fault = NULL;
+    failing = 0;
+    run("test $(stat -c %s out) = $((45 + 4 * 4))");
+    EXPECT_INT(akin_index_export(index, "clip", AKIN_EXPORT_FAISS, home, &err),
+               AKIN_EIO);
+    akin_index_close(&index);
+    clean();
+}
+
+int main(void)
+{
+    if (!make_home())
+        return 1;
+    RUN(an_index_that_is_not_there_names_the_command_that_makes_it);
+    RUN(a_photo_is_no_index);
+    RUN(a_folder_with_other_things_in_it_is_left_alone);
+    RUN(an_empty_folder_becomes_an_index);
+    RUN(another_programs_catalog_is_left_alone);
+    RUN(an_index_of_a_newer_version_is_told_apart);
+    RUN(a_path_too_long_for_sqlite_is_refused);
+    RUN(an_index_opened_for_reading_is_not_written);
+    RUN(a_second_writer_is_told_who_writes);
+    RUN(every_search_sees_one_generation);
+    RUN(read_only_media_are_searched);
+    RUN(a_reader_needs_no_permission_to_write);
+    RUN(a_full_disc_keeps_what_was_committed);
+    RUN(a_newline_is_refused_where_paths_are_lines);
+    RUN(an_export_is_whole_or_not_there);
+    rmdir(home);
+    return tap_done();
+}
