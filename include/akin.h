@@ -25,7 +25,7 @@ extern "C" {
 #endif
 
 #if defined(__GNUC__)
-#define AKIN_API __attribute__((visibility("default")))
+#define AKIN_API        __attribute__((visibility("default")))
 #define AKIN_MUST_CHECK __attribute__((warn_unused_result))
 #else
 #define AKIN_API
@@ -100,10 +100,10 @@ typedef struct akin_decode_options {
 } akin_decode_options;
 
 typedef struct akin_image_info {
-    const char *format;              /* "jpeg", "png", ...: a constant */
+    const char *format;                   /* "jpeg", "png", ...: a constant */
     uint32_t stored_width, stored_height; /* before turning */
-    uint32_t orientation;            /* EXIF orientation 1 to 8; 1 if none */
-    char warning[256];               /* empty, or why the picture is partial */
+    uint32_t orientation; /* EXIF orientation 1 to 8; 1 if none */
+    char warning[256];    /* empty, or why the picture is partial */
 } akin_image_info;
 
 /*
@@ -118,14 +118,14 @@ typedef struct akin_image_info {
 AKIN_API akin_status akin_image_decode(akin_image *image, const void *bytes,
                                        size_t count,
                                        const akin_decode_options *options,
-                                       akin_image_info *info, akin_error *err)
-    AKIN_MUST_CHECK;
+                                       akin_image_info *info,
+                                       akin_error *err) AKIN_MUST_CHECK;
 
 /* The same for a file; the message begins with its path. */
 AKIN_API akin_status akin_image_read(akin_image *image, const char *path,
                                      const akin_decode_options *options,
-                                     akin_image_info *info, akin_error *err)
-    AKIN_MUST_CHECK;
+                                     akin_image_info *info,
+                                     akin_error *err) AKIN_MUST_CHECK;
 
 /* Free the pixels and zero *image. */
 AKIN_API void akin_image_free(akin_image *image);
@@ -203,8 +203,8 @@ AKIN_API akin_status akin_embed_image(akin_session *session,
 
 /* The same from a file, with a session of its own: for a picture or two. */
 AKIN_API akin_status akin_embed_file(const akin_model *model, const char *path,
-                                     float *vector, akin_error *err)
-    AKIN_MUST_CHECK;
+                                     float *vector,
+                                     akin_error *err) AKIN_MUST_CHECK;
 
 /* Cosine of two vectors [dim], summed in double; 0 if either is zero. */
 AKIN_API double akin_cosine(const float *a, const float *b, size_t dim);
@@ -315,8 +315,8 @@ typedef enum akin_index_mode {
  * Threads: the handle is locked internally; calls may come from any thread.
  */
 AKIN_API akin_status akin_index_open(akin_index **index, const char *path,
-                                     akin_index_mode mode, akin_error *err)
-    AKIN_MUST_CHECK;
+                                     akin_index_mode mode,
+                                     akin_error *err) AKIN_MUST_CHECK;
 AKIN_API void akin_index_close(akin_index **index);
 
 typedef struct akin_index_model {
@@ -332,21 +332,21 @@ typedef struct akin_index_model {
 } akin_index_model;
 
 typedef struct akin_index_info {
-    uint32_t version;       /* of the layout on disk */
+    uint32_t version; /* of the layout on disk */
     akin_exif exif;
-    uint64_t files;         /* pictures known, failed ones not counted */
-    uint64_t failed;        /* files in the table of failures */
-    uint64_t bytes;         /* on disk */
-    size_t models;          /* how many */
+    uint64_t files;                /* pictures known, failed ones not counted */
+    uint64_t failed;               /* files in the table of failures */
+    uint64_t bytes;                /* on disk */
+    size_t models;                 /* how many */
     const akin_index_model *model; /* [models] */
-    size_t roots;           /* folders that were indexed */
+    size_t roots;                  /* folders that were indexed */
     const char *const *root;       /* [roots] */
 } akin_index_info;
 
 /* What the index is; the pointers live until the index is closed or written. */
 AKIN_API akin_status akin_index_describe(akin_index *index,
-                                         akin_index_info *info, akin_error *err)
-    AKIN_MUST_CHECK;
+                                         akin_index_info *info,
+                                         akin_error *err) AKIN_MUST_CHECK;
 
 /* Calls `visit` for each file that could not be read, in order of path. */
 AKIN_API akin_status akin_index_failures(
@@ -382,15 +382,15 @@ typedef enum akin_export_format {
  */
 AKIN_API akin_status akin_index_export(akin_index *index, const char *model,
                                        akin_export_format format,
-                                       const char *file, akin_error *err)
-    AKIN_MUST_CHECK;
+                                       const char *file,
+                                       akin_error *err) AKIN_MUST_CHECK;
 
 typedef struct akin_index_report {
-    uint64_t files;      /* image files seen */
-    uint64_t skipped;    /* files that are no images */
+    uint64_t files;   /* image files seen */
+    uint64_t skipped; /* files that are no images */
     uint64_t added, updated, unchanged, renamed, removed;
-    uint64_t failed;     /* failures new in this run */
-    uint64_t warnings;   /* used, but truncated or damaged */
+    uint64_t failed;   /* failures new in this run */
+    uint64_t warnings; /* used, but truncated or damaged */
     double seconds;
     struct {
         uint64_t images; /* embedded in this run */
@@ -401,9 +401,9 @@ typedef struct akin_index_report {
 
 typedef struct akin_index_options {
     size_t size;
-    int threads;     /* 0: all processors */
-    int retry;       /* try again what failed before */
-    int strict;      /* as in akin_decode_options */
+    int threads; /* 0: all processors */
+    int retry;   /* try again what failed before */
+    int strict;  /* as in akin_decode_options */
     const akin_limits *limits;
     /* "files" while folders are walked and compared (whole 0: not known yet),
      * then "images" that need work; called from one thread at a time */
@@ -420,14 +420,11 @@ typedef struct akin_index_options {
  * from a root that can be read, and commit as it goes: what is committed
  * survives anything.
  */
-AKIN_API akin_status akin_index_update(akin_index *index,
-                                       const char *const *roots,
-                                       size_t root_count,
-                                       akin_model *const *models,
-                                       size_t model_count,
-                                       const akin_index_options *options,
-                                       akin_index_report *report,
-                                       akin_error *err) AKIN_MUST_CHECK;
+AKIN_API akin_status
+akin_index_update(akin_index *index, const char *const *roots,
+                  size_t root_count, akin_model *const *models,
+                  size_t model_count, const akin_index_options *options,
+                  akin_index_report *report, akin_error *err) AKIN_MUST_CHECK;
 
 #ifdef __cplusplus
 }
