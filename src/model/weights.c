@@ -77,12 +77,6 @@ static const struct akin__tensor *find(const struct akin__weights *weights,
     return tensor;
 }
 
-bool akin__weights_has(const struct akin__weights *weights, const char *name)
-{
-    const struct akin__safetensors *shard;
-    return find(weights, name, &shard) != NULL;
-}
-
 /* "[768, 3, 32, 32]" */
 static void describe_shape(char *text, size_t capacity, size_t rank,
                            const uint64_t *shape)

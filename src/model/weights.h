@@ -7,7 +7,6 @@
 #ifndef AKIN_MODEL_WEIGHTS_H
 #define AKIN_MODEL_WEIGHTS_H
 
-#include <stdbool.h>
 #include <stddef.h>
 
 #include "akin.h"
@@ -22,8 +21,6 @@ akin_status akin__weights_open(struct akin__weights **weights,
                                const struct akin__weights_place *place,
                                akin_error *err);
 void akin__weights_close(struct akin__weights **weights);
-
-bool akin__weights_has(const struct akin__weights *weights, const char *name);
 
 /*
  * AKIN_EMODEL when the tensor `name` is missing, has another shape than
