@@ -4,7 +4,7 @@
     summary.py BUILD...
 
 Prints a line for each test program, the skipped tests with their reasons, the
-failed ones, and last of all "N passed, N failed" (", N skipped" if any).
+failed ones with what they said, and last of all "N passed, N failed" (", N skipped" if any).
 Ends with 1 when something failed or nothing ran.
 """
 import json
@@ -50,12 +50,16 @@ def main():
             entries = [json.loads(line) for line in f]
         for entry in sorted(entries, key=lambda e: e['name']):
             passed, failed, skipped = count(entry)
-            name = entry['name'].split(':')[-1].strip()
+            name = entry['name'].split(' / ')[-1]
             where = '' if build == sys.argv[1] else f' ({build})'
             print(f'{name + where:32} {len(passed):5} passed {len(failed):4} '
                   f'failed {len(skipped):4} skipped {entry["duration"]:7.1f} s')
             notes += [f'skipped: {name}{where}: {test}: {why}'
                       for test, why in skipped]
+            if failed:
+                said = [line for line in entry.get('stdout', '').splitlines()
+                        if line.startswith('#')]
+                notes += said[-40:]
             notes += [f'FAILED: {name}{where}: {test}' for test in failed]
             for i, some in enumerate((passed, failed, skipped)):
                 totals[i] += len(some)
