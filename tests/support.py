@@ -14,6 +14,9 @@ AKIN = os.path.join(BUILD, 'cli', 'akin')
 
 sys.path.insert(0, os.path.join(SOURCE, 'tools'))
 
+# Small matrices, and tests that run side by side: more threads are slower.
+os.environ.setdefault('OPENBLAS_NUM_THREADS', '1')
+
 try:
     import numpy
     import PIL.Image
