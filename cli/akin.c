@@ -30,7 +30,7 @@ int main(int argc, char **argv)
 {
     static const struct cli_command *const commands[] = {
         &cli_compare, &cli_index, &cli_search, &cli_embed,
-        &cli_export,  &cli_info,  NULL,
+        &cli_export,  &cli_info,  &cli_model,  NULL,
     };
     if (argc < 2) {
         fputs(first_steps, stdout);

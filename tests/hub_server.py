@@ -202,7 +202,8 @@ class Hub(Server):
             place = "/api/resolve-cache/models/%s/%s/%s" % (repo, commit, file)
         request.send(302 if large else 307, [
             ("X-Repo-Commit", commit), ("X-Linked-Size", str(len(data))),
-            ("X-Linked-Etag", '"%s"' % etag), ("Location", place)],
+            ("X-Linked-Etag", '"%s"' % etag), ("Location", place),
+            ("ETag", 'W/"11-of-this-redirect"')],
             b"Found. Redirecting")
 
 

@@ -210,6 +210,58 @@ json_t *akin__json_vector(const char *path, const char *model, size_t dim,
     return whole(object, bad);
 }
 
+/* Text, or null for none. */
+static int set_text(json_t *object, const char *key, const char *text)
+{
+    if (text && *text)
+        return akin__json_set_path(object, key, text);
+    return set(object, key, json_null());
+}
+
+json_t *akin__json_entry(const akin_model_entry *entry)
+{
+    const int there = *entry->folder != 0;
+    json_t *object = json_object();
+    int bad = set_text(object, "model", entry->name);
+    bad |= set_text(object, "id", entry->id);
+    bad |= set_text(object, "revision", entry->revision);
+    bad |= set_text(object, "folder", entry->folder);
+    bad |= set_text(object, "family", entry->family);
+    bad |= set(object, "bytes",
+               there ? json_integer((json_int_t)entry->bytes) : json_null());
+    return whole(object, bad);
+}
+
+json_t *akin__json_folder(const char *model, const char *folder,
+                          const char *reason)
+{
+    json_t *object = json_object();
+    int bad = set_text(object, "model", model);
+    bad |= set_text(object, "folder", folder);
+    bad |= set_text(object, "reason", reason);
+    return whole(object, bad);
+}
+
+json_t *akin__json_file(const akin_model_file *file)
+{
+    json_t *object = json_object();
+    int bad = set_text(object, "path", file->path);
+    bad |= set(object, "bytes", json_integer((json_int_t)file->bytes));
+    bad |= set(object, "hash_compared", json_boolean(file->hashed));
+    bad |= set_text(object, "problem", file->problem);
+    return whole(object, bad);
+}
+
+json_t *akin__json_verdict(const char *model, const char *reason, json_t *files)
+{
+    json_t *object = json_object();
+    int bad = set_text(object, "model", model);
+    bad |= set(object, "whole", json_boolean(!reason));
+    bad |= set_text(object, "reason", reason);
+    bad |= set(object, "files", files);
+    return whole(object, bad);
+}
+
 char *akin__json_line(const json_t *document)
 {
     /* 9 digits bring a float back as it was. */

@@ -31,6 +31,22 @@ json_t *akin__json_info(const char *index, const akin_index_info *info,
 json_t *akin__json_vector(const char *path, const char *model, size_t dim,
                           const float *vector);
 
+/* docs/models.md: one element of model list's "models". */
+json_t *akin__json_entry(const akin_model_entry *entry);
+
+/* One element of model pull's and path's "models": where `model` is, or, with
+ * the `reason`, why it is not anywhere. */
+json_t *akin__json_folder(const char *model, const char *folder,
+                          const char *reason);
+
+/* One file of model verify. */
+json_t *akin__json_file(const akin_model_file *file);
+
+/* One element of model verify's "models"; `files`, taken, are of
+ * akin__json_file. */
+json_t *akin__json_verdict(const char *model, const char *reason,
+                           json_t *files);
+
 /* The document as one line of text, with its newline; NULL when memory is
  * short. Freed by akin__free. */
 char *akin__json_line(const json_t *document);
