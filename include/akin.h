@@ -80,7 +80,7 @@ typedef struct akin_limits {
     size_t size;
     uint64_t file_bytes;       /* 1 GiB */
     uint64_t pixels;           /* 256,000,000 */
-    uint64_t memory_bytes;     /* 1 GiB of decode memory */
+    uint64_t memory_bytes;     /* 1 GiB while decoding, beside the pixels */
     uint32_t side;             /* 65,535 pixels */
     uint32_t jpeg_scans;       /* 100 */
     uint64_t jpeg_scan_pixels; /* 1,500,000,000 = pixels times scans */
