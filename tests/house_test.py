@@ -29,7 +29,8 @@ PLACES = {
     r'curl/.*|sys/socket\.h|netdb\.h|netinet/.*': r'src/model/hub.*',
     r'.*intrin\.h|arm_neon\.h': r'src/math/.*',
     r'sqlite3\.h': r'src/index/.*|src/base/vfs.*',
-    r'jpeglib\.h|png\.h|webp/.*|tiffio\.h|gif_lib\.h|libheif/.*|avif/.*'
+    r'jpeglib\.h': r'src/image/.*|src/view/thumb\.c',
+    r'png\.h|webp/.*|tiffio\.h|gif_lib\.h|libheif/.*|avif/.*'
     r'|jxl/.*|libraw/.*': r'src/image/.*',
     r'openssl/.*|zlib\.h|pthread\.h|fcntl\.h|sys/mman\.h|sys/file\.h'
     r'|dirent\.h': r'src/base/.*',
