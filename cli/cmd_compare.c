@@ -169,9 +169,8 @@ const struct cli_command cli_compare = {
     .example = "  akin compare cat.jpg dog.jpg",
     .least = 2,
     .run = run,
-    .options = {{"model", "a known name, a hub id or a folder; again for a "
-                          "second model"},
-                {"pool", "how DINOv2's tokens become one vector (mean)"},
-                {"exif", "turn pictures upright (on), or not, as the article"},
+    .options = {{"model", "known name, hub id or folder; again for a second"},
+                {"pool", "DINOv2's tokens to one vector (mean)"},
+                {"exif", "turn upright as EXIF says (on), or leave (off)"},
                 {"json", "one document: docs/json.md"}},
 };

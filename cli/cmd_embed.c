@@ -242,13 +242,12 @@ const struct cli_command cli_embed = {
     .example = "  akin embed *.jpg --model clip --format npy -o clip.npy",
     .least = 1,
     .run = run,
-    .options = {{"model", "a known name, a hub id or a folder; again for a "
-                          "second (jsonl)"},
-                {"format", "npy, float32 [files, dim], or jsonl (the usual)"},
-                {"output", "the file to write; jsonl goes to stdout without"},
+    .options = {{"model", "known name, hub id or folder; jsonl: also several"},
+                {"format", "npy (float32 [files, dim]) or jsonl (the usual)"},
+                {"output", "the file to write; jsonl: stdout without it"},
                 {"normalize", "scale each vector to length one"},
-                {"pool", "how DINOv2's tokens become one vector (mean)"},
-                {"exif", "turn pictures upright (on), or not, as the article"},
+                {"pool", "DINOv2's tokens to one vector (mean)"},
+                {"exif", "turn upright as EXIF says (on), or leave (off)"},
                 {"strict", "refuse pictures that are cut short or damaged"},
                 {"threads", "processors to use (all)"}},
 };

@@ -91,13 +91,13 @@ const struct cli_command cli_export = {
     .arguments = "[X.akin] --format FORMAT -o FILE [options]",
     .summary = "the vectors of an index for FAISS, NumPy or anything",
     .detail = "Rows are in order of path and of length one. FILE.paths names "
-              "the rows of faiss and npy.",
+              "those of faiss\nand npy.",
     .example =
         "  akin export photos.akin --model clip --format faiss -o clip.index",
     .most = 1,
     .run = run,
     .options = {{"index", "the index, as X.akin is"},
-                {"model", "whose vectors, where the index has several models"},
+                {"model", "whose vectors, where there are several models"},
                 {"format", "faiss (IndexFlatL2), npy, or jsonl"},
                 {"output", "the file to write, whole or not at all"}},
 };

@@ -124,7 +124,7 @@ static void print_summary(const struct update *u)
     for (size_t m = 0; m < u->models.count; m++) {
         const double pace = akin__pace(r->model[m].images, r->model[m].seconds);
         if (pace > 0)
-            printf("  %s: %s pictures, %.1f a second\n", u->models.name[m],
+            printf("  %s: %s pictures, %.1f images/s\n", u->models.name[m],
                    akin__thousands(text, r->model[m].images), pace);
     }
 }
@@ -221,19 +221,17 @@ const struct cli_command cli_index = {
     .summary = "make an index of folders of pictures, or bring it up to date",
     .detail = "The second time only what changed is read. Without -i the index "
               "is the nearest\nphotos.akin in this folder or above it, else "
-              "./photos.akin is made. Without\n--model it is made with clip "
-              "and dinov2 where they are at hand, else with starter;\nan "
-              "index that is there keeps its own models. ctrl-C keeps what is "
-              "done.",
+              "./photos.akin is made. A new index\ngets clip and dinov2 where "
+              "they are at hand, else starter, or what --model says;\none that "
+              "is there keeps its own models. ctrl-C keeps what is done.",
     .example = "  akin index Pictures\n"
                "  akin index Pictures -i nas.akin --model clip",
     .least = 1,
     .run = run,
     .options = {{"index", "the index to make or to bring up to date"},
-                {"model", "a known name, a hub id or a folder; again for a "
-                          "second model"},
-                {"pool", "how DINOv2's tokens become one vector (mean)"},
-                {"exif", "turn pictures upright (on), or not, as the article"},
+                {"model", "known name, hub id or folder; again for a second"},
+                {"pool", "DINOv2's tokens to one vector (mean)"},
+                {"exif", "turn upright as EXIF says (on), or leave (off)"},
                 {"strict", "refuse pictures that are cut short or damaged"},
                 {"retry", "try again what could not be read before"},
                 {"threads", "processors to use (all)"},

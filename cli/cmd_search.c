@@ -33,9 +33,8 @@ struct search {
     akin_match *match;                        /* [models][k] */
     struct akin__ranking ranking[CLI_MODELS]; /* [models] */
     struct akin__page page;
-    bool paged;     /* the page is open */
-    uint64_t found; /* answers to all queries */
-    size_t told;    /* queries answered */
+    bool paged;  /* the page is open */
+    size_t told; /* queries answered */
 };
 
 static int print_json(const struct akin__answers *answers)
@@ -113,7 +112,6 @@ static int ask(struct search *s, const struct cli_picture *picture)
         if (akin_index_search(s->index, ranking->model, picture->vector[m],
                               s->k, match, &ranking->found, &err) != AKIN_OK)
             return cli_fail(ABOUT_INDEX, &err);
-        s->found += ranking->found;
     }
     return 0;
 }
@@ -202,7 +200,7 @@ static int search(struct search *s)
     int code = check_words(s->values);
     if (!code)
         code = cli_index_open(s->values->index, &s->path, &s->index, &s->info);
-    if (!code && !s->info.models)
+    if (!code && (!s->info.models || !s->info.files))
         return nothing_in(s);
     if (!code)
         code = cli_models_open_for(&s->models, s->values, s->path, &s->info,
@@ -214,8 +212,6 @@ static int search(struct search *s)
     if (code)
         return code;
     code = cli_embed_pictures(s->values, &s->models, answer, s);
-    if (code == CLI_DONE && !s->found)
-        code = nothing_in(s);
     return close_page(s, code);
 }
 
@@ -239,14 +235,14 @@ const struct cli_command cli_search = {
     .arguments = "QUERY.. [options]",
     .summary = "the pictures most like each QUERY, a picture itself",
     .detail = "Each model of the index answers, side by side. Without -i the "
-              "index is the nearest\nphotos.akin in this folder or above it.",
+              "index is the\nnearest photos.akin in this folder or above it.",
     .example = "  akin search photo.jpg -k 5 --html page.html",
     .least = 1,
     .run = run,
     .options = {{"index", "the index to search"},
                 {"top", "answers of each model (3)"},
                 {"html", "write a page with the pictures as well"},
-                {"model", "only this model of the index; again for a second"},
+                {"model", "only this model of it; again for a second"},
                 {"pool", "must be what the index was made with"},
                 {"exif", "must be what the index was made with"},
                 {"json", "one line a query: docs/json.md"}},

@@ -146,7 +146,7 @@ static void print_option(const struct known *option, const char *help)
     snprintf(left, sizeof left, "--%s%s%s", option->name,
              option->argument ? " " : "",
              option->argument ? option->argument : "");
-    printf("  %c%c%c %-26s %s\n", option->letter ? '-' : ' ',
+    printf("  %c%c%c %-24s %s\n", option->letter ? '-' : ' ',
            option->letter ? option->letter : ' ', option->letter ? ',' : ' ',
            left, help);
 }
@@ -358,7 +358,8 @@ int cli_dispatch(const char *above, const struct cli_command *const *table,
     }
     if (values.words < command->least)
         return cli_wrong(&values, "needs %s", command->arguments);
-    if (command->most && values.words > command->most)
+    const bool any = command->least && !command->most;
+    if (!any && values.words > command->most)
         return cli_wrong(&values, "one word too many: %s",
                          values.word[command->most]);
     return command->run(&values);

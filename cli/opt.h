@@ -39,7 +39,7 @@ struct cli_command {
     const char *summary;   /* one line */
     const char *detail;    /* more for --help, or NULL */
     const char *example;   /* lines */
-    size_t least, most;    /* words it takes; most 0: any number */
+    size_t least, most;    /* words it takes; `least` alone: or any more */
     int (*run)(const struct cli_values *values);
     struct cli_option options[14];          /* ended by one without name */
     const struct cli_command *const *group; /* commands below it, or NULL */

@@ -8,8 +8,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include <openssl/evp.h>
-
 #include "base/error.h"
 #include "base/memory.h"
 #include "view/thumb.h"
@@ -127,12 +125,17 @@ akin_status akin__page_open(struct akin__page *page, const char *path,
 static void add_base64(struct akin__page *page, const unsigned char *bytes,
                        size_t count)
 {
-    enum { STEP = 3 * 1024 }; /* whole groups of three: no padding between */
-    unsigned char text[STEP / 3 * 4 + 1];
-    for (size_t at = 0; at < count; at += STEP) {
-        const size_t part = count - at < STEP ? count - at : STEP;
-        const int length = EVP_EncodeBlock(text, bytes + at, (int)part);
-        akin__text_add(&page->text, (const char *)text, (size_t)length);
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                 "abcdefghijklmnopqrstuvwxyz0123456789+/";
+    for (size_t at = 0; at < count; at += 3) {
+        const size_t have = count - at < 3 ? count - at : 3;
+        const unsigned bits = (unsigned)bytes[at] << 16 |
+                              (have > 1 ? (unsigned)bytes[at + 1] << 8 : 0) |
+                              (have > 2 ? bytes[at + 2] : 0u);
+        const char four[] = {digits[bits >> 18], digits[bits >> 12 & 63],
+                             have > 1 ? digits[bits >> 6 & 63] : '=',
+                             have > 2 ? digits[bits & 63] : '='};
+        akin__text_add(&page->text, four, sizeof four);
     }
 }
 

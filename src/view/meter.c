@@ -52,7 +52,9 @@ const char *akin__duration(char text[32], double seconds)
 {
     const double most = 1e9; /* 31 years: more is no estimate */
     const long whole = lround(fmax(0, fmin(seconds, most)));
-    if (whole < 60)
+    if (seconds < 9.95)
+        snprintf(text, 32, "%.1f s", fmax(0, seconds));
+    else if (whole < 60)
         snprintf(text, 32, "%ld s", whole);
     else if (whole < 3600)
         snprintf(text, 32, "%ld min %ld s", whole / 60, whole % 60);
@@ -93,8 +95,9 @@ void akin__meter_line(const struct akin__meter *meter, const char *what,
     if (meter->rate <= 0 || meter->done >= meter->whole)
         return;
     used = strlen(line);
-    snprintf(line + used, capacity - used, ", %.1f a second, %s left",
-             meter->rate,
+    /* "MB of model.safetensors" goes by MB/s */
+    snprintf(line + used, capacity - used, ", %.1f %.*s/s, %s left",
+             meter->rate, (int)strcspn(what, " "), what,
              akin__duration(left, (double)(meter->whole - meter->done) /
                                       meter->rate));
 }

@@ -20,7 +20,7 @@ struct akin__meter {
  */
 void akin__meter_note(struct akin__meter *meter, double now, uint64_t done,
                       uint64_t whole);
-/* "1,234 of 5,000 images (24 %), 43.9 a second, 1 min 26 s left" */
+/* "1,234 of 5,000 images (24 %), 43.9 images/s, 1 min 26 s left" */
 void akin__meter_line(const struct akin__meter *meter, const char *what,
                       char *line, size_t capacity);
 
