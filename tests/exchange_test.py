@@ -77,6 +77,23 @@ class Exchange(unittest.TestCase):
         worst = np.abs(cosines - np.take_along_axis(true, best, 1)).max()
         self.assertLess(worst, 1e-6)
 
+    def test_rows_closer_than_float_can_tell_are_in_true_order(self):
+        random = np.random.default_rng(7)
+        query = random.standard_normal(DIM)
+        noise = random.standard_normal((ROWS, DIM))
+        vectors = (query + 1e-3 * noise).astype('f4')
+        folder = tempfile.mkdtemp(dir=self.home)
+        vectors.tofile(f'{folder}/raw')
+        makeindex('make', f'{folder}/x.akin', f'{folder}/raw', ROWS, DIM)
+        makeindex('export', f'{folder}/x.akin', 'npy', f'{folder}/out')
+        stored = np.load(f'{folder}/out').astype('f8')
+        query = query.astype('f4').astype('f8')
+        true = stored @ query / np.linalg.norm(query)
+        true /= np.linalg.norm(stored, axis=1)
+        best = [self.order[n] for n in np.argsort(-true)[:200]]
+        found, _ = search(f'{folder}/x.akin', query[None], DIM, 200)
+        self.assertEqual(found[0].tolist(), best)
+
     def test_faiss_reads_the_export_and_finds_the_same_neighbours(self):
         file = self.export('faiss')
         index = faiss.read_index(file)

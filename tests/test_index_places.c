@@ -68,6 +68,11 @@ static void an_empty_folder_becomes_an_index(void)
     EXPECT_INT(refusal("d", AKIN_INDEX_READ), AKIN_EINDEX);
     EXPECT_INT(refusal("d", AKIN_INDEX_CREATE), AKIN_OK);
     EXPECT_INT(refusal("d", AKIN_INDEX_READ), AKIN_OK);
+    run("mkdir half && touch half/catalog.db"); /* its maker was stopped */
+    EXPECT_INT(refusal("half", AKIN_INDEX_READ), AKIN_EINDEX);
+    EXPECT(says("half", ": is not an akin index"));
+    EXPECT_INT(refusal("half", AKIN_INDEX_CREATE), AKIN_OK);
+    EXPECT_INT(refusal("half", AKIN_INDEX_READ), AKIN_OK);
     EXPECT_INT(refusal("new/inner/x.akin", AKIN_INDEX_CREATE), AKIN_OK);
     clean();
 }
@@ -265,6 +270,14 @@ static int mount_disc(const char *options)
            mount("akin", home, "tmpfs", 0, options) == 0;
 }
 
+/* Copies the index at the moment before its commit. */
+static int copy_uncommitted(const char *call, const char *path)
+{
+    if (strcmp(call, "remove") == 0 && strstr(path, "-journal"))
+        run("cp -r x.akin stopped.akin");
+    return 0;
+}
+
 static int read_only_media(void)
 {
     if (!mount_disc("size=4m"))
@@ -272,14 +285,28 @@ static int read_only_media(void)
     akin_index *index = make_index();
     put(index, "a.jpg", 1);
     commit(index);
+    put(index, "b.jpg", 1);
+    akin__fault = copy_uncommitted;
+    commit(index);
+    akin__fault = NULL;
     akin_index_close(&index);
     if (mount("akin", home, NULL, MS_REMOUNT | MS_RDONLY, NULL) != 0)
         return 77;
     index = open_index(AKIN_INDEX_READ);
-    if (!index || strcmp(nearest(index, 1, 9), "a.jpg") != 0)
+    if (!index || strcmp(nearest(index, 1, 9), "a.jpg b.jpg") != 0)
         return 1;
     akin_index_close(&index);
-    return refusal("x.akin", AKIN_INDEX_WRITE) == AKIN_EIO ? 0 : 2;
+    if (refusal("x.akin", AKIN_INDEX_WRITE) != AKIN_EIO)
+        return 2;
+    if (refusal("stopped.akin", AKIN_INDEX_READ) != AKIN_EIO ||
+        !strstr(err.message, "open it once where it can be written"))
+        return 3;
+    if (mount("akin", home, NULL, MS_REMOUNT, NULL) != 0)
+        return 77;
+    index = open_at(at("stopped.akin"), AKIN_INDEX_READ);
+    const int undone = index && !strcmp(nearest(index, 1, 9), "a.jpg");
+    akin_index_close(&index);
+    return undone ? 0 : 4;
 }
 
 static void read_only_media_are_searched(void)

@@ -49,12 +49,6 @@ bool akin__is_link(const char *path)
     return lstat(path, &st) == 0 && S_ISLNK(st.st_mode);
 }
 
-bool akin__read_only_media(const char *path)
-{
-    struct statvfs st;
-    return statvfs(path, &st) == 0 && (st.f_flag & ST_RDONLY);
-}
-
 akin_status akin__read_file(const char *path, uint64_t limit, uint8_t **bytes,
                             size_t *count, struct stat *st_out, akin_error *err)
 {

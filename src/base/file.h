@@ -20,8 +20,6 @@ akin_status akin__stat(const char *path, struct stat *st, akin_error *err);
 bool akin__is_folder(const char *path);
 bool akin__exists(const char *path);
 bool akin__is_link(const char *path);
-/* Whether `path` lies on media that is mounted for reading only. */
-bool akin__read_only_media(const char *path);
 
 /*
  * The whole of a regular file into *bytes [*count], freed by akin__free.

@@ -25,8 +25,9 @@
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
 enum { APPLICATION_ID = 0x616b696e }; /* "akin" */
-/* How long a commit waits for readers, and a reader for a commit. */
-enum { BUSY_MS = 60000 };
+/* How long a commit waits for readers, and a reader for a commit. A reader may
+ * be a long export, a commit is short. */
+enum { COMMIT_WAITS_MS = 600000, READER_WAITS_MS = 60000 };
 
 static const char *const tables[] = {
     "CREATE TABLE models(ordinal INTEGER PRIMARY KEY, "
@@ -78,9 +79,8 @@ static akin_status catalog_fail(const struct akin__catalog *c, int rc,
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
         return akin__fail(err, AKIN_ELOCKED,
-                          "%s/catalog.db: in use by another process for more "
-                          "than %d seconds",
-                          c->shown, BUSY_MS / 1000);
+                          "%s/catalog.db: kept busy by another process",
+                          c->shown);
     case SQLITE_READONLY:
         return akin__fail(err, AKIN_EIO, "%s/catalog.db: %s", c->shown,
                           rc == SQLITE_READONLY_ROLLBACK
@@ -242,26 +242,6 @@ akin_status akin__sql_path(struct akin__catalog *c, sqlite3_stmt *statement,
 
 /* ---------------------------------------------------- opening ---------- */
 
-/* The name for SQLite: of media that do not change as a URI that says so. */
-static char *database_name(const char *path, bool frozen)
-{
-    struct akin__text name = {0};
-    if (!frozen)
-        return akin__strdup(path);
-    akin__text_addf(&name, "file://");
-    for (; *path; path++) {
-        if (strchr("%?#", *path))
-            akin__text_addf(&name, "%%%02x", (unsigned)*path);
-        else
-            akin__text_add(&name, path, 1);
-    }
-    akin__text_addf(&name, "?immutable=1");
-    if (!name.failed)
-        return name.bytes;
-    akin__text_free(&name);
-    return NULL;
-}
-
 /* Why a file that cannot be read as a catalog is none: its first 100 bytes,
  * which no checksum covers until the page size is known. */
 static akin_status explain(const struct akin__catalog *c, int rc,
@@ -382,7 +362,7 @@ static akin_status configure(struct akin__catalog *c, bool write,
                              akin_error *err)
 {
     sqlite3_extended_result_codes(c->db, 1);
-    sqlite3_busy_timeout(c->db, BUSY_MS);
+    sqlite3_busy_timeout(c->db, write ? COMMIT_WAITS_MS : READER_WAITS_MS);
     sqlite3_db_config(c->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
     const int rc =
         sqlite3_exec(c->db,
@@ -397,21 +377,18 @@ static akin_status configure(struct akin__catalog *c, bool write,
 
 akin_status akin__catalog_open(struct akin__catalog *c, const char *path,
                                const char *shown, enum akin__catalog_mode mode,
-                               bool frozen, akin_error *err)
+                               akin_error *err)
 {
     const char *vfs = akin__vfs();
-    char *name = database_name(path, frozen);
     const int create = mode == AKIN__CATALOG_CREATE ? SQLITE_OPEN_CREATE : 0;
     akin_status status = AKIN_OK;
     memset(c, 0, sizeof *c);
     c->shown = shown;
-    AKIN_CHECK(vfs && name, err, AKIN_ENOMEM, "%s: no memory", shown);
+    AKIN_CHECK(vfs, err, AKIN_ENOMEM, "%s: no memory", shown);
     /* Also to read: what a stopped writer left is undone by whoever comes
      * next. SQLite itself falls back to reading where it may not write. */
     const int rc = sqlite3_open_v2(
-        name, &c->db,
-        frozen ? SQLITE_OPEN_READONLY | SQLITE_OPEN_URI | SQLITE_OPEN_NOMUTEX
-               : SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | create,
+        path, &c->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | create,
         vfs);
     if (rc) {
         status = catalog_fail(c, rc, err);
@@ -420,7 +397,6 @@ akin_status akin__catalog_open(struct akin__catalog *c, const char *path,
     AKIN_TRY(configure(c, mode != AKIN__CATALOG_READ, err));
     AKIN_TRY(check_identity(c, mode == AKIN__CATALOG_CREATE, err));
 out:
-    akin__free(name);
     if (status)
         akin__catalog_close(c);
     return status;

@@ -31,13 +31,12 @@ enum akin__catalog_mode {
 };
 
 /*
- * Open `path` (absolute). `frozen`: on media that nobody can write, so that no
- * lock is taken. AKIN_EINDEX when it is no catalog or of a newer version,
- * AKIN_ECORRUPT, AKIN_EIO. On failure *catalog owns nothing.
+ * Open `path` (absolute). AKIN_EINDEX when it is no catalog or of a newer
+ * version, AKIN_ECORRUPT, AKIN_EIO. On failure *catalog owns nothing.
  */
 akin_status akin__catalog_open(struct akin__catalog *catalog, const char *path,
                                const char *shown, enum akin__catalog_mode mode,
-                               bool frozen, akin_error *err);
+                               akin_error *err);
 void akin__catalog_close(struct akin__catalog *catalog);
 
 /*

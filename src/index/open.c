@@ -140,23 +140,15 @@ out:
 static akin_status open_side(akin_index *index, struct akin__side *side,
                              enum akin__catalog_mode mode, akin_error *err)
 {
-    const bool frozen = akin__read_only_media(index->real);
     char *path = akin__join(index->real, "catalog.db");
-    char *journal = akin__join(index->real, "catalog.db-journal");
     akin_status status = AKIN_OK;
-    AKIN_CHECK(path && journal, err, AKIN_ENOMEM, "%s: no memory", index->path);
+    AKIN_CHECK(path, err, AKIN_ENOMEM, "%s: no memory", index->path);
     AKIN_CHECK(strlen(path) <= AKIN__CATALOG_PATH_MAX, err, AKIN_ELIMIT,
                "%s: the path of its catalog has %zu bytes (limit %d)",
                index->path, strlen(path), AKIN__CATALOG_PATH_MAX);
-    AKIN_CHECK(!frozen || !akin__exists(journal), err, AKIN_EIO,
-               "%s/catalog.db: a writer was stopped and its work must be "
-               "undone; open it once where it can be written",
-               index->path);
-    AKIN_TRY(akin__catalog_open(&side->catalog, path, index->path, mode, frozen,
-                                err));
+    status = akin__catalog_open(&side->catalog, path, index->path, mode, err);
 out:
     akin__free(path);
-    akin__free(journal);
     return status;
 }
 
