@@ -186,6 +186,8 @@ static int check(struct embed *e)
     if (!e->npy && strcmp(format, "jsonl"))
         return cli_wrong(values, "--format %s is neither npy nor jsonl",
                          format);
+    if (e->npy && values->json)
+        return cli_wrong(values, "--json and --format npy exclude each other");
     if (e->npy && !values->output)
         return cli_wrong(values, "--format npy needs -o FILE");
     return 0;
@@ -249,5 +251,7 @@ const struct cli_command cli_embed = {
                 {"pool", "DINOv2's tokens to one vector (mean)"},
                 {"exif", "turn upright as EXIF says (on), or leave (off)"},
                 {"strict", "refuse pictures that are cut short or damaged"},
-                {"threads", "processors to use (all)"}},
+                {"limit", "let pictures cost more or less: docs/limits.md"},
+                {"threads", "processors to use (all)"},
+                {"json", "the same as --format jsonl: docs/json.md"}},
 };

@@ -3,9 +3,11 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "base/text.h"
 #include "cli.h"
 #include "commands.h"
 #include "index.h"
+#include "view/json.h"
 
 static const struct {
     const char *name;
@@ -49,17 +51,49 @@ static int find_model(const struct cli_values *values, const char *path,
                : (cli_say("%s: holds no vectors yet", path), CLI_PARTLY);
 }
 
+static uint64_t rows_of(const akin_index_info *info, const char *model)
+{
+    for (size_t m = 0; m < info->models; m++) {
+        if (strcmp(info->model[m].name, model) == 0)
+            return info->model[m].images;
+    }
+    return 0;
+}
+
+static int print_json(const struct cli_values *values, const char *path,
+                      const char *model, const char *paths, uint64_t rows)
+{
+    json_t *object = akin__json_export(path, model, values->format,
+                                       values->output, paths, rows);
+    char *line = object ? akin__json_line(object) : NULL;
+    json_decref(object);
+    if (!line)
+        return cli_no_memory();
+    fputs(line, stdout);
+    akin__free(line);
+    return 0;
+}
+
 static int write_file(const struct cli_values *values, akin_index *index,
-                      const char *model, akin_export_format format)
+                      const char *path, const char *model,
+                      akin_export_format format, uint64_t rows)
 {
     akin_error err;
     const akin_status status =
         akin_index_export(index, model, format, values->output, &err);
     if (status)
         return cli_fail(ABOUT_INDEX, &err);
-    cli_say("wrote %s%s", values->output,
-            format == AKIN_EXPORT_JSONL ? "" : ", and the paths beside it");
-    return 0;
+    char *paths = format == AKIN_EXPORT_JSONL
+                      ? NULL
+                      : akin__format("%s.paths", values->output);
+    int code = 0;
+    if (values->json)
+        code = print_json(values, path, model, paths, rows);
+    else
+        cli_say("wrote %s%s%s", values->output, paths ? " and " : "",
+                paths ? paths : "");
+    akin__free(paths);
+    return code;
 }
 
 static int run(const struct cli_values *values)
@@ -80,7 +114,8 @@ static int run(const struct cli_values *values)
     if (!code)
         code = find_model(values, path, &info, &model);
     if (!code)
-        code = write_file(values, index, model, format);
+        code = write_file(values, index, path, model, format,
+                          rows_of(&info, model));
     akin_index_close(&index);
     akin__free(path);
     return code;
@@ -99,5 +134,6 @@ const struct cli_command cli_export = {
     .options = {{"index", "the index, as X.akin is"},
                 {"model", "whose vectors, where there are several models"},
                 {"format", "faiss (IndexFlatL2), npy, or jsonl"},
-                {"output", "the file to write, whole or not at all"}},
+                {"output", "the file to write, whole or not at all"},
+                {"json", "one document: docs/json.md"}},
 };

@@ -170,6 +170,7 @@ static int update(struct update *u)
                                         .threads = (int)u->values->threads,
                                         .retry = u->values->retry,
                                         .strict = u->values->strict,
+                                        .limits = &u->values->limits,
                                         .progress = show,
                                         .notice = notice,
                                         .context = u};
@@ -233,6 +234,7 @@ const struct cli_command cli_index = {
                 {"pool", "DINOv2's tokens to one vector (mean)"},
                 {"exif", "turn upright as EXIF says (on), or leave (off)"},
                 {"strict", "refuse pictures that are cut short or damaged"},
+                {"limit", "let pictures cost more or less: docs/limits.md"},
                 {"retry", "try again what could not be read before"},
                 {"threads", "processors to use (all)"},
                 {"json", "one document: docs/json.md"}},

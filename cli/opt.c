@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -14,7 +15,7 @@
 
 #include "cli.h"
 
-enum kind { FLAG, TEXT, COUNT, MODEL, POOL, EXIF, HELP };
+enum kind { FLAG, TEXT, COUNT, MODEL, POOL, EXIF, LIMIT, HELP };
 
 /* Every option there is, in the order of getopt's answers (FIRST + row). */
 static const struct known {
@@ -38,6 +39,7 @@ static const struct known {
     {"strict", 0, NULL, FLAG, offsetof(struct cli_values, strict)},
     {"retry", 0, NULL, FLAG, offsetof(struct cli_values, retry)},
     {"offline", 0, NULL, FLAG, offsetof(struct cli_values, offline)},
+    {"limit", 0, "WHAT=N", LIMIT, 0},
     {"threads", 0, "N", COUNT, offsetof(struct cli_values, threads)},
     {"json", 0, NULL, FLAG, offsetof(struct cli_values, json)},
     {"help", 'h', NULL, HELP, 0},
@@ -234,6 +236,55 @@ static int take_exif(struct cli_values *values, const char *text)
     return 0;
 }
 
+/* The members of akin_limits (docs/limits.md) by their names. */
+static const struct {
+    const char *name;
+    size_t at, size;
+} limits[] = {
+#define LIMIT_ROW(name)                                                        \
+    {                                                                          \
+#name, offsetof(akin_limits, name),                                    \
+            sizeof(((akin_limits *)NULL)->name)                                \
+    }
+    LIMIT_ROW(file_bytes),   LIMIT_ROW(side),       LIMIT_ROW(pixels),
+    LIMIT_ROW(memory_bytes), LIMIT_ROW(jpeg_scans), LIMIT_ROW(jpeg_scan_pixels),
+    LIMIT_ROW(warnings),
+};
+enum { LIMITS = sizeof limits / sizeof *limits };
+
+static int set_limit(struct cli_values *values, size_t row, const char *text)
+{
+    char *at = (char *)&values->limits + limits[row].at, *end;
+    errno = 0;
+    const unsigned long long number = strtoull(text, &end, 10);
+    const bool wide = limits[row].size == sizeof(uint64_t);
+    if (*text < '0' || *text > '9' || *end || errno || !number ||
+        (!wide && number > UINT32_MAX))
+        return cli_wrong(values, "--limit %s=%s is no number from 1 to %llu",
+                         limits[row].name, text,
+                         wide ? ULLONG_MAX : (unsigned long long)UINT32_MAX);
+    if (wide)
+        *(uint64_t *)(void *)at = number;
+    else
+        *(uint32_t *)(void *)at = (uint32_t)number;
+    return 0;
+}
+
+static int take_limit(struct cli_values *values, const char *text)
+{
+    const size_t length = strcspn(text, "=");
+    for (size_t i = 0; text[length] && i < LIMITS; i++) {
+        if (strlen(limits[i].name) == length &&
+            strncmp(limits[i].name, text, length) == 0)
+            return set_limit(values, i, text + length + 1);
+    }
+    return cli_wrong(values,
+                     "--limit %s is none of file_bytes=N, side=N, pixels=N, "
+                     "memory_bytes=N, jpeg_scans=N, jpeg_scan_pixels=N, "
+                     "warnings=N",
+                     text);
+}
+
 static int take(struct cli_values *values, const struct known *option,
                 const char *text)
 {
@@ -247,6 +298,8 @@ static int take(struct cli_values *values, const struct known *option,
         return take_pool(values, text);
     case EXIF:
         return take_exif(values, text);
+    case LIMIT:
+        return take_limit(values, text);
     case TEXT:
         *(const char **)(void *)at = text;
         return 0;
@@ -330,7 +383,7 @@ int cli_dispatch(const char *above, const struct cli_command *const *table,
                  int argc, char **argv)
 {
     const struct cli_command *command;
-    struct cli_values values = {0};
+    struct cli_values values = {.limits.size = sizeof(akin_limits)};
     char name[64];
     bool helped = false;
     if (argc < 1 || !strcmp(argv[0], "--help") || !strcmp(argv[0], "-h")) {

@@ -23,6 +23,7 @@ struct cli_values {
     size_t threads; /* 0: not given */
     akin_pool pool; /* AKIN_POOL_DEFAULT: not given */
     enum { EXIF_NOT_GIVEN, EXIF_ON, EXIF_OFF } exif;
+    akin_limits limits; /* what a picture may cost; zero: not given */
     bool json, strict, retry, normalize, errors, offline;
     char *const *word; /* [words]: what is no option */
     size_t words;
@@ -41,7 +42,7 @@ struct cli_command {
     const char *example;   /* lines */
     size_t least, most;    /* words it takes; `least` alone: or any more */
     int (*run)(const struct cli_values *values);
-    struct cli_option options[14];          /* ended by one without name */
+    struct cli_option options[16];          /* ended by one without name */
     const struct cli_command *const *group; /* commands below it, or NULL */
 };
 

@@ -38,7 +38,8 @@ static akin_status embed_slot(struct work *work, struct slot *slot, int thread)
     const struct cli_models *models = work->models;
     const akin_decode_options options = {.size = sizeof options,
                                          .exif = models->exif,
-                                         .strict = work->values->strict};
+                                         .strict = work->values->strict,
+                                         .limits = &work->values->limits};
     akin_session **session = work->session + (size_t)thread * models->count;
     akin_image image = {0};
     akin_image_info info = {0};

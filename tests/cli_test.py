@@ -89,6 +89,13 @@ class CommandLine(Case):
         self.wrong('compare', 'a', 'b', '--pool', 'max')
         self.wrong('compare', 'a', 'b', '--exif', 'yes')
 
+    def test_limits_are_known_by_name_and_positive(self):
+        self.assertIn('none of file_bytes=N, side=N, pixels=N',
+                      self.wrong('compare', 'a', 'b', '--limit', 'pixel=9'))
+        for limit in ('pixels', 'pixels=', 'pixels=0', 'pixels=-1',
+                      'pixels=9x', 'side=4294967296'):
+            self.wrong('compare', 'a', 'b', '--limit', limit)
+
     def test_a_model_given_twice_is_refused(self):
         self.wrong('compare', 'a', 'b', '--model', CLIP, '--model', CLIP)
 
@@ -171,6 +178,17 @@ class Compare(Case):
                          '--json', code=1)
         self.assertEqual(len(json.loads(done.stdout)['pairs']), 1)
         self.assertIn('gone.jpg: No such file', done.stderr)
+
+    def test_strict_refuses_a_picture_cut_short(self):
+        with open(self.pair[0], 'rb') as f:
+            cut = self.write('cut.jpg', f.read()[:-400])
+        self.akin('compare', cut, *self.pair, *BOTH)
+        self.akin('compare', cut, *self.pair, '--strict', *BOTH, code=1)
+
+    def test_a_limit_can_be_set(self):
+        done = self.akin('compare', *self.pair, '--limit', 'pixels=1000',
+                         *BOTH, code=3)
+        self.assertIn('(limit 1000)', done.stderr)
 
     def test_one_of_two_missing_leaves_nothing_to_compare(self):
         done = self.akin('compare', self.pair[0], 'gone.jpg', '--model', CLIP,
@@ -584,6 +602,14 @@ class Embed(Case):
             scaled, plain / numpy.linalg.norm(plain), rtol=1e-6)
         self.assertGreater(abs(numpy.linalg.norm(plain) - 1), 0.01)
 
+    def test_json_is_jsonl(self):
+        lines = [self.akin('embed', self.photo('wide.jpg'), '--model', CLIP,
+                           *how).stdout
+                 for how in (['--json'], ['--format', 'jsonl'])]
+        self.assertEqual(*lines)
+        self.akin('embed', self.photo('wide.jpg'), '--model', CLIP, '--json',
+                  '--format', 'npy', '-o', self.path('x.npy'), code=2)
+
     def test_a_file_that_cannot_be_read_has_no_row(self):
         names = [self.names[0], 'gone.jpg', self.names[1]]
         self.akin('embed', *names, '--model', CLIP, '--format', 'npy', '-o',
@@ -681,6 +707,14 @@ class Export(Case):
             lines = [json.loads(line) for line in f]
         self.assertEqual(len(lines), self.count)
         self.assertEqual(len(lines[0]['vector']), 64)
+
+    def test_json_says_what_was_written(self):
+        model = os.path.basename(CLIP)
+        self.assertEqual(
+            self.json('export', 'x.akin', '--model', model, '--format', 'npy',
+                      '-o', 'x.npy'),
+            {'index': 'x.akin', 'model': model, 'format': 'npy',
+             'output': 'x.npy', 'paths': 'x.npy.paths', 'rows': self.count})
 
     def test_two_models_need_one_named(self):
         done = self.akin('export', 'x.akin', '--format', 'npy', '-o', 'o.npy',

@@ -218,6 +218,20 @@ static int set_text(json_t *object, const char *key, const char *text)
     return set(object, key, json_null());
 }
 
+json_t *akin__json_export(const char *index, const char *model,
+                          const char *format, const char *output,
+                          const char *paths, uint64_t rows)
+{
+    json_t *object = json_object();
+    int bad = akin__json_set_path(object, "index", index);
+    bad |= akin__json_set_path(object, "model", model);
+    bad |= set(object, "format", json_string(format));
+    bad |= akin__json_set_path(object, "output", output);
+    bad |= set_text(object, "paths", paths);
+    bad |= set_count(object, "rows", rows);
+    return whole(object, bad);
+}
+
 json_t *akin__json_entry(const akin_model_entry *entry)
 {
     const int there = *entry->folder != 0;

@@ -27,6 +27,11 @@ int akin__json_remark(json_t *array, const char *path, const char *reason);
 json_t *akin__json_info(const char *index, const akin_index_info *info,
                         json_t *errors);
 
+/* What export wrote; `paths` is NULL where no file names the rows. */
+json_t *akin__json_export(const char *index, const char *model,
+                          const char *format, const char *output,
+                          const char *paths, uint64_t rows);
+
 /* One line of embed; vector [dim]. */
 json_t *akin__json_vector(const char *path, const char *model, size_t dim,
                           const float *vector);
