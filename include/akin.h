@@ -348,7 +348,8 @@ AKIN_API akin_status akin_index_describe(akin_index *index,
                                          akin_index_info *info,
                                          akin_error *err) AKIN_MUST_CHECK;
 
-/* Calls `visit` for each file that could not be read, in order of path. */
+/* Calls `visit` for each file that could not be read, in order of path. The
+ * visitor calls nothing of this index. */
 AKIN_API akin_status akin_index_failures(
     akin_index *index,
     void (*visit)(void *context, const char *path, const char *reason),
@@ -363,6 +364,7 @@ typedef struct akin_match {
 /*
  * The k rows of `model` nearest to `vector` [dim] by exact cosine, best first,
  * equal ones in order of path, into matches [k]; *found says how many.
+ * Everywhere, order of path is that of its bytes as the index keeps it.
  */
 AKIN_API akin_status akin_index_search(akin_index *index, const char *model,
                                        const float *vector, size_t k,

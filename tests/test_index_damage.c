@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 
 #include "base/fault.h"
+#include "index/vfs.h"
 
 /* ------------------------------------------- what a reader sees -------- */
 
@@ -501,6 +502,56 @@ static void a_writer_sees_damage_when_it_comes_to_it(void)
     clean();
 }
 
+/* A catalog that somebody made up has right checksums and wrong contents. */
+static void a_catalog_with_senseless_contents_is_refused(void)
+{
+    static const char *const changes[] = {
+        "UPDATE rows SET row = 1000",
+        "UPDATE rows SET row = -1",
+        "UPDATE rows SET row = 4294967296",
+        "UPDATE rows SET row = 'x'",
+        "UPDATE rows SET crc = crc + 1",
+        "UPDATE rows SET file = file + 1000",
+        "UPDATE models SET rows = 1000000",
+        "UPDATE models SET rows = -1",
+        "UPDATE models SET dim = 0",
+        "UPDATE models SET dim = 8",
+        "UPDATE models SET dim = 4294967300",
+        "UPDATE models SET dim = 1000000",
+        "UPDATE models SET ordinal = 1",
+        "UPDATE models SET ordinal = 40",
+        "UPDATE models SET fingerprint = 'zz'",
+        "UPDATE models SET fingerprint = replace(fingerprint, 'a', 'b')",
+        "UPDATE files SET path = x'00' WHERE failed",
+        "UPDATE files SET path = x'' WHERE path = x'332e6a7067'",
+        "UPDATE files SET path = x'612e00' WHERE path = x'332e6a7067'",
+        "UPDATE roots SET path = zeroblob(3)",
+        "CREATE TRIGGER t AFTER INSERT ON files BEGIN SELECT 1; END",
+        "DROP TABLE roots",
+        "CREATE TABLE more(x)",
+    };
+    char *whole = make_whole();
+    for (size_t i = 0; i < sizeof changes / sizeof *changes; i++) {
+        sqlite3 *db;
+        EXPECT_INT(sqlite3_open_v2(at("x.akin/catalog.db"), &db,
+                                   SQLITE_OPEN_READWRITE, akin__vfs()),
+                   SQLITE_OK);
+        EXPECT_INT(sqlite3_exec(db, changes[i], NULL, NULL, NULL), SQLITE_OK);
+        if (sqlite3_total_changes(db) || i > 19) {
+            char *now = state();
+            if (!EXPECT(strncmp(now, "! -10", 5) == 0))
+                printf("# %s: %s\n", changes[i], now);
+            akin__free(now);
+        } else {
+            EXPECT_STR(changes[i], "a change");
+        }
+        sqlite3_close(db);
+        run("rm -rf x.akin && cp -r whole x.akin");
+    }
+    akin__free(whole);
+    clean();
+}
+
 int main(void)
 {
     if (!make_home())
@@ -518,6 +569,7 @@ int main(void)
     RUN(rows_cut_short_are_seen);
     RUN(missing_rows_are_named);
     RUN(a_writer_sees_damage_when_it_comes_to_it);
+    RUN(a_catalog_with_senseless_contents_is_refused);
     rmdir(home);
     return tap_done();
 }

@@ -80,8 +80,8 @@ static akin_status load_model(akin_index *index, struct akin__side *side,
     akin_status status = AKIN_OK;
     memset(rows, 0, sizeof *rows);
     rows->file.fd = -1;
-    AKIN_CHECK(is.dim >= 1 && is.dim <= AKIN_MAX_DIM &&
-                   is_fingerprint(is.fingerprint),
+    AKIN_CHECK(sqlite3_column_int64(s, 8) == is.dim && is.dim >= 1 &&
+                   is.dim <= AKIN_MAX_DIM && is_fingerprint(is.fingerprint),
                err, AKIN_ECORRUPT, "%s/catalog.db: model %zu makes no sense",
                index->path, ordinal);
     AKIN_TRY(copy_model(&rows->is, &is, err));
