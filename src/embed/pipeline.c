@@ -54,8 +54,9 @@ struct pipeline {
 
     /* Under run->lock: */
     uint64_t done;
-    size_t staged;    /* since the last commit */
-    double committed; /* when */
+    size_t staged;     /* since the last commit */
+    double committed;  /* when */
+    akin_error broken; /* what the index refused; it is left alone since */
 };
 
 /* One file on its way. */
@@ -83,6 +84,26 @@ static void unlock(struct pipeline *line)
     akin__lock_give(&line->run->lock);
 }
 
+/* Take the lock to use the index, unless it has failed: what was staged is
+ * dropped then, and nothing may be staged on top. */
+static akin_status take_index(struct pipeline *line, akin_error *err)
+{
+    lock(line);
+    if (line->broken.code)
+        *err = line->broken;
+    return line->broken.code;
+}
+
+/* Give it back, having used it with this outcome. */
+static akin_status give_index(struct pipeline *line, akin_status status,
+                              const akin_error *err)
+{
+    if (status)
+        line->broken = *err;
+    unlock(line);
+    return status;
+}
+
 /* Something was staged: commit when it is time. */
 static akin_status staged(struct pipeline *line, akin_error *err)
 {
@@ -99,14 +120,15 @@ static akin_status fail(struct job *job, akin_status why, const char *reason,
                         akin_error *err)
 {
     struct akin__run *run = job->line->run;
-    lock(job->line);
-    run->report->files++;
-    akin_status status = akin__fail_item(run, job->item, &job->known,
-                                         &job->next, why, reason, err);
+    akin_status status = take_index(job->line, err);
     if (!status)
+        status = akin__fail_item(run, job->item, &job->known, &job->next, why,
+                                 reason, err);
+    if (!status) {
+        run->report->files++;
         status = staged(job->line, err);
-    unlock(job->line);
-    return status;
+    }
+    return give_index(job->line, status, err);
 }
 
 /* Nobody can tell what the file is, and its name promises nothing. */
@@ -136,6 +158,7 @@ static void take_content(struct job *job)
 {
     struct akin__run *run = job->line->run;
     const int threads = run->options.threads;
+    lock(job->line);
     for (int i = 0; i < threads;) {
         const struct worker *other = &job->line->worker[i++];
         if (other->busy && memcmp(other->content, job->next.content, 32) == 0) {
@@ -145,6 +168,7 @@ static void take_content(struct job *job)
     }
     memcpy(job->worker->content, job->next.content, 32);
     job->worker->busy = true;
+    unlock(job->line);
 }
 
 static void drop_content(struct job *job)
@@ -335,10 +359,11 @@ static akin_status process(struct job *job, akin_error *err)
         return pass_over(job);
     if (why)
         return fail(job, why, akin__reason(&cause, job->path), err);
-    lock(job->line);
     take_content(job);
-    akin_status status = recognise(job, err);
-    unlock(job->line);
+    akin_status status = take_index(job->line, err);
+    if (!status)
+        status = recognise(job, err);
+    status = give_index(job->line, status, err);
     if (!status && job->needed)
         status = open_sessions(job->worker, run, err);
     if (status)
@@ -348,10 +373,10 @@ static akin_status process(struct job *job, akin_error *err)
         if (why)
             return fail(job, why, cause.message, err);
     }
-    lock(job->line);
-    status = put(job, err);
-    unlock(job->line);
-    return status;
+    status = take_index(job->line, err);
+    if (!status)
+        status = put(job, err);
+    return give_index(job->line, status, err);
 }
 
 static akin_status work(void *context, size_t number, int thread,
@@ -363,16 +388,15 @@ static akin_status work(void *context, size_t number, int thread,
                       .worker = &line->worker[thread],
                       .item = &run->list.item[number]};
     const double start = akin__seconds();
-    akin_status status = AKIN_OK;
     bool found;
     job.path = akin__item_path(&run->list, job.item);
     job.next.bytes = job.item->bytes;
     job.next.mtime_ns = job.item->mtime_ns;
-    lock(line);
-    if (job.item->state == AKIN__CHANGED)
+    akin_status status = take_index(line, err);
+    if (!status && job.item->state == AKIN__CHANGED)
         status =
             akin__index_find(run->index, job.path, &job.known, &found, err);
-    unlock(line);
+    status = give_index(line, status, err);
     if (!status)
         status = process(&job, err);
     akin__free(job.bytes);

@@ -43,12 +43,12 @@ static akin_status resolve(struct akin__root *root, akin_error *err)
 
 /* The first failure is kept in *first, each is reported. */
 static akin_status open_given(struct akin__run *run, struct akin__root *root,
-                              akin_error *first)
+                              akin_error *first, akin_error *err)
 {
     akin_error cause = {AKIN_OK, ""};
     const akin_status status = resolve(root, &cause);
     if (status == AKIN_ENOMEM) {
-        *first = cause;
+        *err = cause;
         return status;
     }
     if (status) {
@@ -62,44 +62,52 @@ static akin_status open_given(struct akin__run *run, struct akin__root *root,
     return AKIN_OK;
 }
 
-/* The index's own list of roots lives only until something is staged. */
-static akin_status open_earlier(struct akin__run *run,
-                                const akin_index_info *info, akin_error *err)
+/* Room for one more root. */
+static akin_status add_root(struct akin__run *run, struct akin__root root,
+                            akin_error *err)
 {
-    for (size_t i = 0; i < info->roots; i++) {
-        struct akin__root *root = &run->root[run->root_count];
-        root->real = akin__strdup(info->root[i]);
-        if (!root->real)
-            return akin__fail(err, AKIN_ENOMEM, "%s: no memory", info->root[i]);
-        root->given = root->real;
-        run->root_count++;
-    }
+    struct akin__root *larger =
+        akin__realloc(run->root, run->root_count + 1, sizeof *larger);
+    if (!larger)
+        return akin__fail(err, AKIN_ENOMEM, "%s: no memory", root.given);
+    run->root = larger;
+    run->root[run->root_count++] = root;
     return AKIN_OK;
+}
+
+static akin_status open_earlier(void *context, const char *folder,
+                                akin_error *err)
+{
+    struct akin__root root = {.real = akin__strdup(folder)};
+    if (!root.real)
+        return akin__fail(err, AKIN_ENOMEM, "%s: no memory", folder);
+    root.given = root.real;
+    const akin_status status = add_root(context, root, err);
+    if (status)
+        akin__free(root.real);
+    return status;
 }
 
 akin_status akin__roots_open(struct akin__run *run, const char *const *given,
                              size_t count, akin_error *err)
 {
-    akin_index_info info;
     akin_error first = {AKIN_OK, ""};
+    akin_status status = AKIN_OK;
     bool any = false;
-    akin_status status = akin_index_describe(run->index, &info, err);
+    for (size_t i = 0; i < count && !status; i++) {
+        status = add_root(run, (struct akin__root){.given = given[i]}, err);
+        if (!status)
+            status = open_given(run, &run->root[i], &first, err);
+        any = any || (!status && run->root[i].walked);
+    }
+    run->given_count = run->root_count;
     if (status)
         return status;
-    run->root = akin__calloc(count + info.roots, sizeof *run->root);
-    if (!run->root)
-        return akin__fail(err, AKIN_ENOMEM, "no memory for %zu folders", count);
-    run->root_count = run->given_count = count;
-    for (size_t i = 0; i < count && !status; i++) {
-        run->root[i].given = given[i];
-        status = open_given(run, &run->root[i], &first);
-        any = any || run->root[i].walked;
-    }
-    if (status || !any) {
+    if (!any) {
         *err = first;
         return first.code;
     }
-    status = open_earlier(run, &info, err);
+    status = akin__index_each_root(run->index, open_earlier, run, err);
     for (size_t i = 0; i < count && !status; i++)
         if (run->root[i].walked && S_ISDIR(run->root[i].st.st_mode))
             status = akin__index_add_root(run->index, run->root[i].real, err);

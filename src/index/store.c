@@ -4,8 +4,10 @@
  * The first change opens an SQLite transaction, which stays open until the
  * commit; rows are written behind the committed ones meanwhile. A commit syncs
  * the row files first, then ends the transaction: the moment its journal is
- * gone is the moment everything becomes visible. Any failure between the two
- * drops all that was staged, so that half a change is never committed.
+ * gone is the moment everything becomes visible. Any failure between the two,
+ * of reading too, drops all that was staged, so that half a change is never
+ * committed: SQLite may have rolled back by itself, and would then commit every
+ * later statement on its own.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -155,7 +157,7 @@ out:
     akin__sql_end(s);
     if (status)
         *found = false;
-    return status;
+    return akin__drop_if(index, status);
 }
 
 /* The entry that `s` is at, with its path, into *entry and *path. */
@@ -220,7 +222,7 @@ out:
         *path = NULL;
         *found = false;
     }
-    return status;
+    return akin__drop_if(index, status);
 }
 
 /* -------------------------------------------------------- staging ------ */
@@ -472,5 +474,36 @@ akin_status akin__index_each(akin_index *index, const char *folder,
                             context, err));
     }
 out:
-    return status;
+    return akin__drop_if(index, status);
+}
+
+akin_status akin__index_each_root(akin_index *index,
+                                  akin_status (*visit)(void *context,
+                                                       const char *folder,
+                                                       akin_error *err),
+                                  void *context, akin_error *err)
+{
+    struct akin__catalog *c = &index->write.catalog;
+    sqlite3_stmt *s = NULL;
+    const char *stored;
+    bool row;
+    akin_status status = akin__writable(index, err);
+    if (status)
+        return status;
+    AKIN_TRY(akin__sql(c, &s, err, "SELECT path FROM roots", ""));
+    for (;;) {
+        AKIN_TRY(akin__sql_step(c, s, &row, err));
+        if (!row)
+            break;
+        AKIN_TRY(akin__sql_path(c, s, 0, &stored, err));
+        char *folder = akin__absolute_path(index, stored);
+        AKIN_CHECK(folder, err, AKIN_ENOMEM, "%s: no memory", index->path);
+        status = visit(context, folder, err);
+        akin__free(folder);
+        if (status)
+            break;
+    }
+out:
+    akin__sql_end(s);
+    return akin__drop_if(index, status);
 }

@@ -4,10 +4,9 @@
  *
  * A writer stages changes and commits them together: rows are appended and
  * synced, then one SQLite transaction makes them visible. Until then nobody
- * else sees them (these functions do), after it nothing loses them. When a
- * staging function or the commit fails for any reason but a wrong call or a
- * vector that is not finite, all that was staged since the last commit is
- * dropped.
+ * else sees them (these functions do), after it nothing loses them. When one of
+ * these functions fails for any reason but a wrong call or a vector that is not
+ * finite, all that was staged since the last commit is dropped.
  *
  * Paths in and out are absolute; on disk they are relative to the folder that
  * holds the index when they lie below it.
@@ -87,6 +86,13 @@ akin_status akin__index_forget(akin_index *index, int64_t id,
 /* Stage that `folder` (absolute) is one of the index's roots. */
 akin_status akin__index_add_root(akin_index *index, const char *folder,
                                  akin_error *err) AKIN_MUST_CHECK;
+
+/* Calls `visit` for every root (absolute), in no order; an answer other than
+ * AKIN_OK stops and is given back. */
+akin_status akin__index_each_root(
+    akin_index *index,
+    akin_status (*visit)(void *context, const char *folder, akin_error *err),
+    void *context, akin_error *err) AKIN_MUST_CHECK;
 
 /* Calls `visit` for every entry at or below `folder` (absolute), in order of
  * the path as it is stored; an answer other than AKIN_OK stops and is given
