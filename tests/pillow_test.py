@@ -264,6 +264,17 @@ class Decoded(Case):
                 paths.append(self.path(f'{name}{clear}.gif', whole))
         self.assertEqual(self.unequal(paths), [])
 
+    def test_gif_whose_colours_are_fewer_than_its_indices(self):
+        """A palette of four, cut down from one of 256."""
+        data = self.path('all.gif')
+        self.save('all.gif', PHOTO.quantize(200), interlace=0)
+        with open(data, 'rb') as f:
+            whole = f.read()
+        self.assertEqual(whole[10] & 0x87, 0x87)
+        few = self.path('cut.gif', whole[:10] + bytes([whole[10] & 0xf9]) +
+                        whole[11:13 + 12] + whole[13 + 768:])
+        self.assertEqual(self.unequal([few]), [])
+
     def test_bmp_as_pillow_writes_it(self):
         paths = [self.save(f'{im.mode}{w}.bmp', im.crop((0, 0, w, 40)))
                  for im in (PHOTO, GREY, ALPHA, PALETTE, GREY.convert('1'))
@@ -317,6 +328,23 @@ class Decoded(Case):
                            compression=c) for im, c in kinds]
         self.assertEqual(self.unequal(paths), [])
 
+    def test_tiff_with_tags_that_pillow_does_not_write(self):
+        """White as zero; colours multiplied by alpha."""
+        def tag(number, value):
+            return struct.pack('<HHIH', number, 3, 1, value)
+
+        paths = []
+        for image, old, new in ((GREY, tag(262, 1), tag(262, 0)),
+                                (GREY.convert('1'), tag(262, 1), tag(262, 0)),
+                                (ALPHA, tag(338, 2), tag(338, 1))):
+            path = self.save('plain.tif', image)
+            with open(path, 'rb') as f:
+                data = f.read()
+            self.assertIn(old, data)
+            paths.append(self.path(f'{image.mode}{len(paths)}.tif',
+                                   data.replace(old, new)))
+        self.assertEqual(self.unequal(paths), [])
+
     def test_webp(self):
         paths = [self.save(f'{im.mode}{lossless}.webp', im, lossless=lossless,
                            quality=80, exact=True)
@@ -352,6 +380,20 @@ class Upright(Case):
 
     def test_pixels_are_as_stored_with_exif_off(self):
         self.assertEqual(self.unequal(self.oriented()), [])
+
+    def test_exif_in_a_webp_may_have_the_prefix_of_jpeg(self):
+        exif = Image.Exif()
+        exif[0x112] = 6
+        with open(self.save('6.webp', PHOTO, exif=exif), 'rb') as f:
+            data = f.read()
+        at = data.index(b'EXIF')
+        block = b'Exif\0\0' + data[at + 8:]
+        data = data[:at + 4] + struct.pack('<I', len(block)) + block
+        path = self.path('prefix.webp', b'RIFF' +
+                         struct.pack('<I', len(data) - 8) + data[8:])
+        self.assertEqual(self.unequal(
+            [path], 'e', lambda im: ImageOps.exif_transpose(im).convert('RGB')),
+            [])
 
     def test_the_orientation_of_a_tiff_always_counts(self):
         paths = [self.save(f'{o}.tif', PHOTO, tiffinfo={274: o})

@@ -454,6 +454,15 @@ static void a_truncated_picture_is_refused_when_strict(void)
     EXPECT(image.pixels == NULL);
 }
 
+static void a_jpeg_that_ends_in_its_header_is_called_so(void)
+{
+    fresh();
+    memcpy(file, "\xff\xd8\xff\xe0\xff\xff", 6);
+    memset(file + 6, 0, 1000);
+    EXPECT_INT(decode(file, 1006), AKIN_EFORMAT);
+    EXPECT_STR(err.message, "JPEG: JPEG datastream contains no image");
+}
+
 static void a_wrong_checksum_of_a_png_is_told(void)
 {
     fresh();
@@ -647,6 +656,7 @@ int main(void)
     RUN(a_gif_frame_lies_on_its_canvas);
     RUN(a_truncated_picture_is_used_with_a_warning);
     RUN(a_truncated_picture_is_refused_when_strict);
+    RUN(a_jpeg_that_ends_in_its_header_is_called_so);
     RUN(a_wrong_checksum_of_a_png_is_told);
     RUN(every_damage_to_a_small_file_has_an_outcome);
     RUN(the_decoders_are_listed);

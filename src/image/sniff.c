@@ -88,7 +88,8 @@ static bool is_heif(const uint8_t *bytes, size_t count)
 
 static bool is_jxl(const uint8_t *bytes, size_t count)
 {
-    return HAS(0, "\xff\x0a") || HAS(0, "\0\0\0\x0cJXL \r\n\x87\n");
+    return HAS(0, "\xff\x0a") ||
+           (HAS(0, "\0\0\0\x0cJXL \r\n\x87\n") && HAS(16, "ftypjxl "));
 }
 
 /* The first directory of a TIFF says that it is a camera's: DNG's version tag,
