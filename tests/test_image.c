@@ -100,8 +100,8 @@ static size_t start_png(uint32_t width, uint32_t height)
 /* 2 x 2 grey pixels, deflated without compression. */
 static size_t make_png(void)
 {
-    static const uint8_t pixels[] = {0x78, 1, 1,  6,  0, 0xf9, 0xff, 0, 10,
-                                     20,   0, 30, 40, 0, 0,    0,    0};
+    static const uint8_t pixels[] = {0x78, 1, 1,  6,  0, 0xf9, 0xff, 0,   10,
+                                     20,   0, 30, 40, 0, 0xec, 0,    0x65};
     size_t at = start_png(2, 2);
     at = add_chunk(at, "IDAT", pixels, sizeof pixels);
     return add_chunk(at, "IEND", NULL, 0);
