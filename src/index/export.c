@@ -8,9 +8,9 @@
  */
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/cursor.h"
+#include "base/draft.h"
 #include "base/error.h"
 #include "base/json.h"
 #include "base/memory.h"
@@ -19,11 +19,10 @@
 
 enum { BUFFER_BYTES = 1 << 20 };
 
-/* A file that is written aside, from its beginning to its end. */
+/* A file in the making, written from its beginning to its end. */
 struct stream {
-    struct akin__file file;
-    char *path, *aside;
-    uint8_t *buffer; /* [BUFFER_BYTES] */
+    struct akin__draft draft; /* open while draft.path is there */
+    uint8_t *buffer;          /* [BUFFER_BYTES] */
     size_t used;
     uint64_t written;
 };
@@ -31,18 +30,20 @@ struct stream {
 static akin_status stream_open(struct stream *s, const char *path,
                                const char *suffix, akin_error *err)
 {
-    s->path = akin__format("%s%s", path, suffix);
-    s->aside = akin__format("%s%s.%ld.tmp", path, suffix, (long)getpid());
+    char *whole = akin__format("%s%s", path, suffix);
     s->buffer = akin__alloc(BUFFER_BYTES, 1);
-    if (!s->path || !s->aside || !s->buffer)
-        return akin__fail(err, AKIN_ENOMEM, "%s: no memory", path);
-    return akin__file_open(&s->file, s->aside, AKIN__FRESH, err);
+    const akin_status status =
+        whole && s->buffer
+            ? akin__draft_open(&s->draft, whole, err)
+            : akin__fail(err, AKIN_ENOMEM, "%s: no memory", path);
+    akin__free(whole);
+    return status;
 }
 
 static akin_status stream_flush(struct stream *s, akin_error *err)
 {
     const akin_status status =
-        akin__file_write(&s->file, s->buffer, s->used, s->written, err);
+        akin__file_write(&s->draft.file, s->buffer, s->used, s->written, err);
     s->written += s->used;
     s->used = 0;
     return status;
@@ -68,33 +69,11 @@ static akin_status stream_add(struct stream *s, const void *bytes, size_t count,
     return AKIN_OK;
 }
 
-static akin_status stream_finish(struct stream *s, akin_error *err)
-{
-    const akin_status status = stream_flush(s, err);
-    return status ? status : akin__file_sync(&s->file, err);
-}
-
-/* Put it in place, and say nothing of it any more. */
-static akin_status stream_publish(struct stream *s, akin_error *err)
-{
-    const akin_status status = akin__rename(s->aside, s->path, err);
-    if (!status) {
-        akin__free(s->aside);
-        s->aside = NULL;
-    }
-    return status;
-}
-
-/* Close it; what was not published is removed. */
+/* Close it; what was not committed is removed. */
 static void stream_close(struct stream *s)
 {
-    akin_error ignored;
-    const bool opened = s->file.fd >= 0;
-    akin__file_close(&s->file);
-    if (s->aside && opened)
-        (void)akin__remove(s->aside, &ignored);
-    akin__free(s->path);
-    akin__free(s->aside);
+    if (s->draft.path)
+        akin__draft_drop(&s->draft);
     akin__free(s->buffer);
 }
 
@@ -170,7 +149,7 @@ static akin_status path_line(struct export *e, const char *path,
         return akin__fail(err, AKIN_ELIMIT,
                           "%s: a path with a newline cannot be a line of %s; "
                           "export as jsonl",
-                          path, e->paths.path);
+                          path, e->paths.draft.path);
     akin_status status = stream_add(&e->paths, path, strlen(path), err);
     return status ? status : stream_add(&e->paths, "\n", 1, err);
 }
@@ -239,24 +218,17 @@ out:
     return status;
 }
 
+/* Both are written before either is put in place. */
 static akin_status publish(struct export *e, bool paths, akin_error *err)
 {
     akin_status status = AKIN_OK;
-    char *folder = NULL;
-    AKIN_TRY(stream_finish(&e->main, err));
+    AKIN_TRY(stream_flush(&e->main, err));
     if (paths) {
-        AKIN_TRY(stream_finish(&e->paths, err));
-        AKIN_TRY(stream_publish(&e->paths, err));
+        AKIN_TRY(stream_flush(&e->paths, err));
+        AKIN_TRY(akin__draft_commit(&e->paths.draft, err));
     }
-    AKIN_TRY(stream_publish(&e->main, err));
-    const char *slash = strrchr(e->main.path, '/');
-    folder = slash ? akin__format("%.*s", (int)(slash + 1 - e->main.path),
-                                  e->main.path)
-                   : akin__strdup(".");
-    AKIN_CHECK(folder, err, AKIN_ENOMEM, "%s: no memory", e->main.path);
-    status = akin__sync_folder(folder, err);
+    AKIN_TRY(akin__draft_commit(&e->main.draft, err));
 out:
-    akin__free(folder);
     return status;
 }
 
@@ -265,7 +237,6 @@ static akin_status export_model(struct export *e, size_t ordinal,
 {
     const bool paths = e->format != AKIN_EXPORT_JSONL;
     akin_status status = AKIN_OK;
-    AKIN_CHECK(!akin__is_folder(file), err, AKIN_EIO, "%s: is a folder", file);
     AKIN_TRY(count_rows(e, ordinal, err));
     AKIN_TRY(stream_open(&e->main, file, "", err));
     if (paths)
@@ -286,7 +257,6 @@ akin_status akin_index_export(akin_index *index, const char *model,
 {
     struct export e = {.index = index, .format = format};
     size_t ordinal;
-    e.main.file.fd = e.paths.file.fd = -1;
     akin_status status = akin__read_begin(index, err);
     if (status)
         return status;
