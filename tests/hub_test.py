@@ -189,9 +189,12 @@ class Pulling(Case):
         self.pull()
         self.hub.log.clear()
         self.storage.log.clear()
+        link = self.repo() / "snapshots" / COMMIT / "config.json"
+        made = os.lstat(link).st_ctime_ns
         self.expect(self.pull(), OK)
         self.assertEqual(self.storage.log, [])
         self.assertEqual(len(self.hub.asked("HEAD", "/resolve/")), 1)
+        self.assertEqual(os.lstat(link).st_ctime_ns, made)
 
     def test_a_moved_branch_shares_the_blobs_that_stayed(self):
         self.pull()
@@ -627,6 +630,13 @@ class Finding(Case):
             self.found(str(pinned), "config.json"),
             ["openai/clip-vit-base-patch32", CLIP,
              str(main.resolve() / "config.json")])
+
+    def test_a_snapshots_own_files_come_before_its_siblings(self):
+        self.snapshot(COMMIT, "main", config_DOT_json="{}")
+        own = self.snapshot(CLIP, config_DOT_json="{}",
+                            model_DOT_safetensors="w")
+        self.assertEqual(self.found(str(own), "config.json")[2],
+                         str(own.resolve() / "config.json"))
 
     def test_the_environment_says_where_the_cache_is(self):
         self.snapshot(CLIP, config_DOT_json="{}", model_DOT_safetensors="w")
