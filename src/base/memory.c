@@ -14,7 +14,10 @@ void *akin__alloc(size_t count, size_t size)
 
 void *akin__calloc(size_t count, size_t size)
 {
-    return calloc(count ? count : 1, size ? size : 1);
+    size_t bytes;
+    if (!akin__mul_ok(count, size, &bytes)) /* which a sanitizer makes fatal */
+        return NULL;
+    return calloc(bytes ? bytes : 1, 1);
 }
 
 void *akin__alloc_aligned(size_t count, size_t size)
