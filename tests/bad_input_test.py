@@ -339,6 +339,15 @@ class Weights(BadInput):
         os.remove(os.path.join(folder, 'model.safetensors'))
         self.refused_model(folder, r'broken.*no model\.safetensors')
 
+    def test_weights_that_may_not_be_read(self):
+        folder = self.model()
+        for shut in ('model.safetensors', 'config.json', ''):
+            os.chmod(os.path.join(folder, shut), 0)
+            text = self.refused(5, 'embed', self.good, '--model', folder,
+                                preexec_fn=as_user)
+            self.assertRegex(text, r'broken.*Permission denied')
+            os.chmod(os.path.join(folder, shut), 0o700)
+
     def test_a_config_that_is_no_json(self):
         folder = self.model()
         with open(os.path.join(folder, 'config.json'), 'w') as f:

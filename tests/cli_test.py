@@ -330,6 +330,65 @@ class Index(Case):
         self.assertEqual([f['path'] for f in found['failed']], ['gone'])
 
 
+class Cache(Case):
+    """Models of the hub, in a cache of its own, under their names."""
+
+    def setUp(self):
+        super().setUp()
+        self.move_to('cache')
+
+    def move_to(self, name):
+        self.home = dict(os.environ, HF_HOME=self.path(name), HOME=self.path(
+            'home'), XDG_DATA_HOME=self.path('data'))
+        self.home.pop('HF_HUB_CACHE', None)
+
+    def put(self, model, owner_and_name, commit):
+        folder = self.path('cache', 'hub', 'models--' + owner_and_name.replace(
+            '/', '--'), 'snapshots', commit)
+        shutil.copytree(model, folder)
+
+    def put_clip(self):
+        self.put(CLIP, 'openai/clip-vit-base-patch32',
+                 'b33cedfd0df4e43b8238760678fcc89e1a0d38b3')
+
+    def put_dinov2(self):
+        self.put(DINO, 'facebook/dinov2-base',
+                 'f9e44c814b77203eaa57a6bdbbd535f21ede1415')
+
+    def models(self, *args):
+        return [m['model'] for m in self.json(
+            'index', 'photos', *args, env=self.home)['models']]
+
+    def test_a_new_index_gets_the_articles_two_models(self):
+        self.put_clip()
+        self.put_dinov2()
+        self.assertEqual(self.models(), ['clip', 'dinov2'])
+
+    def test_a_new_index_gets_the_one_of_the_two_that_is_there(self):
+        self.put_dinov2()
+        self.assertEqual(self.models(), ['dinov2'])
+
+    def test_a_new_index_gets_starter_where_there_is_nothing_else(self):
+        shutil.copytree(DINO, self.path('data', 'akin', 'models', 'starter'))
+        self.assertEqual(self.models(), ['starter'])
+
+    def test_a_model_of_the_hub_keeps_its_name_in_the_index(self):
+        self.put_clip()
+        self.put(DINO, 'me/mine', '0' * 40)
+        self.models('--model', 'clip', '--model', 'me/mine')
+        self.assertEqual(self.models(), ['clip', 'me/mine'])
+        self.assertEqual(self.models('--model', 'me/mine'), ['me/mine'])
+        found = self.json('info', env=self.home)['models']
+        self.assertEqual(found[1]['revision'], '0' * 40)
+
+    def test_a_cache_that_moved_is_found_by_the_models_name(self):
+        self.put_clip()
+        self.models()
+        os.rename(self.path('cache'), self.path('other'))
+        self.move_to('other')
+        self.akin('search', self.photo('wide.jpg'), env=self.home)
+
+
 class Interrupted(Case):
     def setUp(self):
         super().setUp()
@@ -547,6 +606,10 @@ class Html(Case):
         page = self.page('photos/wide.jpg')
         self.assertIn('grey.png', page.text)
         self.assertIn('No such file', page.text)
+
+    def test_limits_hold_for_its_pictures(self):
+        page = self.page('photos/small.png', '--limit', 'side=300')
+        self.assertIn('limit 300', page.text)
 
     def test_a_search_that_fails_leaves_the_old_page(self):
         self.write('page.html', b'old')

@@ -267,28 +267,43 @@ static akin_status locate_folder(const char *name, const char *path,
     return AKIN_OK;
 }
 
+/* A file that is needed is not to be had: it may be there behind a permission,
+ * which the system says best. */
+static akin_status lacks(const struct akin__weights_place *place,
+                         const char *file, const char *way_out, akin_error *err)
+{
+    struct stat st;
+    char *path = akin__join(place->folder, file);
+    if (!path)
+        return akin__fail(err, AKIN_ENOMEM, "%s: no memory", place->folder);
+    const akin_status status = akin__stat(path, &st, err);
+    akin__free(path);
+    return status == AKIN_EIO
+               ? status
+               : akin__fail(err, AKIN_ENOTFOUND, "%s: has no %s; %s",
+                            place->folder, file, way_out);
+}
+
 /* A place must have a config and weights; for a folder this is the first time
  * that anyone looks. */
 static akin_status check_whole(const struct akin__weights_place *place,
-                               const char *name, akin_error *err)
+                               akin_error *err)
 {
+    static const char way_out[] = "a model's folder holds config.json, "
+                                  "preprocessor_config.json and "
+                                  "model.safetensors";
     char *config = akin__weights_file(place, "config.json");
     akin__free(config);
     if (!config)
-        return akin__fail(err, AKIN_ENOTFOUND,
-                          "%s: %s has no config.json; a model's folder holds "
-                          "config.json, preprocessor_config.json and "
-                          "model.safetensors",
-                          name, place->folder);
+        return lacks(place, "config.json", way_out, err);
     if (has_weights(place->folder))
         return AKIN_OK;
     if (folder_has(place->folder, "pytorch_model.bin"))
         return akin__fail(err, AKIN_EMODEL,
-                          "%s: %s has only pytorch_model.bin, which akin does "
+                          "%s: has only pytorch_model.bin, which akin does "
                           "not read; it needs model.safetensors",
-                          name, place->folder);
-    return akin__fail(err, AKIN_ENOTFOUND, "%s: %s has no model.safetensors",
-                      name, place->folder);
+                          place->folder);
+    return lacks(place, one_file, way_out, err);
 }
 
 akin_status akin__weights_locate(const char *name, const char *revision,
@@ -309,7 +324,7 @@ akin_status akin__weights_locate(const char *name, const char *revision,
         place->name = akin__strdup(name);
         AKIN_CHECK(place->name, err, AKIN_ENOMEM, "%s: no memory", name);
     }
-    status = check_whole(place, name, err);
+    status = check_whole(place, err);
 out:
     if (status)
         akin__weights_place_free(place);

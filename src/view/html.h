@@ -13,17 +13,19 @@
 
 struct akin__page {
     struct akin__draft draft;
-    uint64_t length;        /* written so far */
-    struct akin__text text; /* to be written next */
+    const akin_limits *limits; /* what a picture may cost, or NULL */
+    uint64_t length;           /* written so far */
+    struct akin__text text;    /* to be written next */
 };
 
 /*
  * Begin the page at `path`; the file there stays until akin__page_commit.
- * `title` is what it is about: the index. After a failed open, a commit or a
- * drop nothing is left to free.
+ * `title` is what it is about: the index. `limits` live as long as the page.
+ * After a failed open, a commit or a drop nothing is left to free.
  */
 akin_status akin__page_open(struct akin__page *page, const char *path,
-                            const char *title, akin_error *err);
+                            const char *title, const akin_limits *limits,
+                            akin_error *err);
 /* One more query. A picture that cannot be read is an empty frame with its
  * reason, not a failure. */
 akin_status akin__page_add(struct akin__page *page,

@@ -139,9 +139,10 @@ static akin_status write_jpeg(struct akin__thumb *thumb,
 }
 
 akin_status akin__thumb_read(struct akin__thumb *thumb, const char *path,
-                             akin_error *err)
+                             const akin_limits *limits, akin_error *err)
 {
-    const akin_decode_options options = {.size = sizeof options};
+    const akin_decode_options options = {.size = sizeof options,
+                                         .limits = limits};
     akin_image large = {0}, small = {0};
     akin_status status = AKIN_OK;
     memset(thumb, 0, sizeof *thumb);

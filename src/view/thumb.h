@@ -23,7 +23,7 @@ struct akin__thumb {
  * success akin__thumb_free it; on failure nothing is owned.
  */
 akin_status akin__thumb_read(struct akin__thumb *thumb, const char *path,
-                             akin_error *err);
+                             const akin_limits *limits, akin_error *err);
 void akin__thumb_free(struct akin__thumb *thumb);
 
 #endif
