@@ -150,14 +150,10 @@ static int check_words(const struct cli_values *values)
     return 0;
 }
 
-/* More answers than there are pictures are not to be had. */
 static int make_room(struct search *s)
 {
     s->k = s->values->k ? s->values->k : USUAL_COUNT;
-    if (s->k > s->info.files)
-        s->k = s->info.files;
-    s->match =
-        akin__calloc(s->k ? s->k : 1, s->models.count * sizeof *s->match);
+    s->match = akin__calloc(s->k, s->models.count * sizeof *s->match);
     return s->match ? 0 : cli_no_memory();
 }
 

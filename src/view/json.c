@@ -88,8 +88,10 @@ static int set_paths(json_t *object, const char *key, const char *path)
     int bad = plain ? akin__json_set_path(plain, key, path) : -1;
     const char *name;
     json_t *value;
-    json_object_foreach(plain, name, value) bad |=
-        set(object, name, json_pack("[O]", value));
+    json_object_foreach(plain, name, value)
+    {
+        bad |= set(object, name, json_pack("[O]", value));
+    }
     json_decref(plain);
     return bad;
 }
