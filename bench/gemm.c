@@ -1,8 +1,8 @@
 /*
  * How close the GEMM comes to what the processor can do.
  *
- *   gemm [SECONDS]     for each kernel table this machine runs: the measured
- *                      FMA peak of one core (32 independent sums in
+ *   gemm [SECONDS]     for each table with FMA that this machine runs: the
+ *                      measured peak of one core (independent sums in
  *                      registers), then Gflop/s and share on ViT shapes
  *
  * Best of interleaved rounds, one thread: every stream of the library runs on
@@ -41,15 +41,12 @@
         return total == 1234.5f ? 0 : 2.0 * lanes * sums * (double)rounds;     \
     }
 
-PEAK(c, "sse2", 4, 12)
 PEAK(avx2, "avx2,fma", 8, 12)
 PEAK(avx512, "avx512f", 16, 24)
 
 static double peak_gflops(const char *name)
 {
-    double (*run)(long) = strcmp(name, "c") == 0      ? peak_c
-                          : strcmp(name, "avx2") == 0 ? peak_avx2
-                                                      : peak_avx512;
+    double (*run)(long) = strcmp(name, "avx2") == 0 ? peak_avx2 : peak_avx512;
     const double start = akin__seconds();
     const double flops = run(2000000);
     return flops / (akin__seconds() - start) / 1e9;
@@ -125,8 +122,8 @@ static void report(const struct akin__kernels *kernels, double seconds)
 int main(int argc, char **argv)
 {
     const double seconds = argc > 1 ? atof(argv[1]) : 3;
-    static const char *const names[] = {"c", "avx2", "avx512"};
-    for (int i = 0; i < 3; i++) {
+    static const char *const names[] = {"avx2", "avx512"};
+    for (int i = 0; i < 2; i++) {
         const struct akin__kernels *kernels = akin__kernels_named(names[i]);
         if (kernels)
             report(kernels, seconds);

@@ -1,15 +1,14 @@
 /*
  * GEMM: the loops around the tile.
  *
- *   for each block of up to BLOCK_TILES tiles of rows: pack A
+ *   for each block of up to BLOCK_ROWS rows: pack A
  *     for each panel of B
  *       for each chunk of k: for each tile of the block: sums += a x b
  *       for each tile of the block: epilogue
  *
- * The block's sums (BLOCK_TILES tiles, 16 KB) stay in the first-level cache,
- * a chunk of a panel (CHUNK x 32 floats, 96 KB) in the second, and a panel is
- * read from memory once per block. Chunks also keep the sums short, which
- * halves the rounding error at k = 3072.
+ * The block's sums (16 KB) stay in the first-level cache, a chunk of a panel
+ * (CHUNK x 32 floats, 96 KB) in the second, and a panel is read from memory
+ * once per block.
  */
 #include "math/gemm.h"
 
@@ -18,9 +17,9 @@
 #include "base/memory.h"
 
 enum {
-    BLOCK_TILES = 9, /* 126 rows of 768 floats: 384 KB of A */
+    BLOCK_ROWS = 126, /* of 768 floats: 384 KB of A */
     CHUNK = 768,
-    MAX_TILE = 14 * 32 /* floats, of the largest table */
+    MAX_COLS = 32 /* of a tile, of any table */
 };
 
 size_t akin__packed_floats(const struct akin__kernels *kernels, size_t k,
@@ -51,11 +50,17 @@ void akin__pack(const struct akin__kernels *kernels, struct akin__packed *b,
 }
 
 /* The sums of a block come first, then its rows of A. */
-static const size_t sums_floats = (size_t)BLOCK_TILES * MAX_TILE;
+static const size_t sums_floats = (size_t)BLOCK_ROWS * MAX_COLS;
+
+/* Whole tiles only. */
+static size_t block_rows(const struct akin__kernels *kernels)
+{
+    return BLOCK_ROWS / kernels->tile_rows * kernels->tile_rows;
+}
 
 size_t akin__gemm_scratch(const struct akin__kernels *kernels, size_t k)
 {
-    return sums_floats + BLOCK_TILES * kernels->tile_rows * k;
+    return sums_floats + block_rows(kernels) * k;
 }
 
 /* The rows of a block, spread evenly over its tiles: no nearly empty tile. */
@@ -68,19 +73,29 @@ static size_t tile_start(const struct block *block, size_t tile)
     return block->rows * tile / block->tiles;
 }
 
+/* `count` rows of `from`, lda apart, as packed [k][count]. A cache line of a
+ * row is read at once: rows of 3,072 floats lie on each other in the cache. */
+static void pack_tile(size_t count, size_t k, const float *from, size_t lda,
+                      float *packed)
+{
+    enum { LINE = 16 };
+    for (size_t at = 0; at < k; at += LINE) {
+        const size_t end = k - at < LINE ? k : at + LINE;
+        for (size_t r = 0; r < count; r++) {
+            for (size_t i = at; i < end; i++)
+                packed[i * count + r] = from[r * lda + i];
+        }
+    }
+}
+
 /* A's rows in tiles: tile t is [k][rows of t]. */
 static void pack_rows(const struct block *block, size_t k, const float *a,
                       size_t lda, float *packed)
 {
     for (size_t t = 0; t < block->tiles; t++) {
         const size_t start = tile_start(block, t);
-        const size_t rows = tile_start(block, t + 1) - start;
-        const float *from = a + start * lda;
-        for (size_t i = 0; i < k; i++) {
-            for (size_t r = 0; r < rows; r++)
-                packed[r] = from[r * lda + i];
-            packed += rows;
-        }
+        pack_tile(tile_start(block, t + 1) - start, k, a + start * lda, lda,
+                  packed + start * k);
     }
 }
 
@@ -122,7 +137,7 @@ void akin__gemm(const struct akin__kernels *kernels, size_t m, const float *a,
                 float *scratch)
 {
     const size_t tile = kernels->tile_rows * kernels->tile_cols;
-    const size_t most = BLOCK_TILES * kernels->tile_rows;
+    const size_t most = block_rows(kernels);
     const size_t blocks = (m + most - 1) / most;
     float *sums = scratch, *packed = scratch + sums_floats;
     for (size_t i = 0; i < blocks; i++) {
