@@ -92,11 +92,18 @@ typedef enum akin_exif {
     AKIN_EXIF_OFF = 1 /* pixels as stored, as the article does */
 } akin_exif;
 
+typedef enum akin_decode {
+    AKIN_DECODE_EXACT = 0, /* every pixel, as Pillow decodes it */
+    AKIN_DECODE_FAST = 1   /* a JPEG at 1/2, 1/4 or 1/8 of its size as long as
+                              the shorter side keeps 768 pixels */
+} akin_decode;
+
 typedef struct akin_decode_options {
     size_t size;
     akin_exif exif;
     int strict; /* refuse what is truncated or draws decoder warnings */
     const akin_limits *limits; /* NULL: the defaults */
+    akin_decode decode;
 } akin_decode_options;
 
 typedef struct akin_image_info {
@@ -145,6 +152,15 @@ typedef enum akin_pool {
     AKIN_POOL_PATCHES      /* DINOv2: mean over the patch tokens */
 } akin_pool;
 
+/* What the network computes in. Sums, norms and what lies between the blocks
+ * are float32 in each. */
+typedef enum akin_precision {
+    AKIN_PRECISION_F32 = 0, /* float32: transformers' vectors */
+    AKIN_PRECISION_BF16,    /* factors of 8 significant bits */
+    AKIN_PRECISION_INT8     /* 8-bit integers with a scale for each token and
+                               each row of a weight */
+} akin_precision;
+
 typedef struct akin_model_options {
     size_t size;
     akin_pool pool;
@@ -153,6 +169,8 @@ typedef struct akin_model_options {
     const char *name;     /* what akin_model_name is to say; NULL: as opened.
                              An index knows a model by that name */
     int threads;          /* that load and pack; 0: all processors */
+    akin_precision precision; /* part of the model's fingerprint */
+    akin_decode decode;       /* the same */
 } akin_model_options;
 
 /*
@@ -176,6 +194,8 @@ AKIN_API const char *akin_model_folder(const akin_model *model);
 /* How the tokens become one vector, "cls", "mean" or "patches". */
 AKIN_API const char *akin_model_pool(const akin_model *model);
 AKIN_API akin_exif akin_model_exif(const akin_model *model);
+AKIN_API akin_precision akin_model_precision(const akin_model *model);
+AKIN_API akin_decode akin_model_decode(const akin_model *model);
 /* Numbers in a vector. */
 AKIN_API size_t akin_model_dim(const akin_model *model);
 /*

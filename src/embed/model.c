@@ -19,6 +19,7 @@ struct akin_model {
     struct akin__preprocess preprocess;
     struct akin__network *network;
     akin_exif exif;
+    akin_decode decode;
     char fingerprint[2 * AKIN__SHA256_BYTES + 1];
 };
 
@@ -34,6 +35,12 @@ static const char *family_name(const struct akin__config *config)
     return config->family == AKIN__CLIP ? "clip" : "dinov2";
 }
 
+static const char *const precision_names[] = {
+    [AKIN_PRECISION_F32] = "f32",
+    [AKIN_PRECISION_BF16] = "bf16",
+    [AKIN_PRECISION_INT8] = "int8",
+};
+
 /* Everything that decides a vector, in words, then hashed. */
 static akin_status fingerprint(akin_model *model, akin_error *err)
 {
@@ -48,12 +55,15 @@ static akin_status fingerprint(akin_model *model, akin_error *err)
                     "akin vector 1\nweights %s\n%s %zu wide, %zu heads, %zu "
                     "layers, mlp %zu, patch %zu, eps %.9g, activation %d, "
                     "swiglu %d, registers %zu, backbone %d, last norm %d\n"
-                    "pool %s\nprecision f32\nexif %s\n",
+                    "pool %s\nprecision %s\nexif %s\n",
                     weights, family_name(c), c->width, c->heads, c->layers,
                     c->mlp, c->patch, (double)c->eps, c->activation, c->swiglu,
                     c->registers, c->backbone, c->last_norm,
                     akin_model_pool(model),
+                    precision_names[akin_model_precision(model)],
                     model->exif == AKIN_EXIF_OFF ? "off" : "on");
+    if (model->decode == AKIN_DECODE_FAST)
+        akin__text_addf(&text, "decode fast\n");
     akin__preprocess_describe(&model->preprocess, &text);
     AKIN_CHECK(!text.failed, err, AKIN_ENOMEM, "no memory for a fingerprint");
     AKIN_TRY(akin__sha256(text.bytes, text.length, digest, err));
@@ -86,7 +96,7 @@ static akin_status read_preprocess(akin_model *model,
     return status;
 }
 
-static akin_status build(akin_model *model, akin_pool pool, int threads,
+static akin_status build(akin_model *model, const akin_model_options *options,
                          akin_error *err)
 {
     struct akin__config config;
@@ -97,7 +107,8 @@ static akin_status build(akin_model *model, akin_pool pool, int threads,
     AKIN_TRY(akin__weights_open(&weights, &model->place, err));
     status = akin__network_open(&model->network, &config, weights,
                                 model->preprocess.height,
-                                model->preprocess.width, pool, threads, err);
+                                model->preprocess.width, options->pool,
+                                options->precision, options->threads, err);
     /* What the network refuses, it refuses about this folder. */
     if (status && err && !strstr(err->message, ": "))
         akin__fail_in(err, status, model->place.folder);
@@ -135,7 +146,8 @@ akin_status akin_model_open(akin_model **out, const char *name,
     AKIN_TRY(akin__weights_locate(name, options->revision, &model->place, err));
     AKIN_TRY(rename_model(model, options->name, err));
     model->exif = options->exif;
-    AKIN_TRY(build(model, options->pool, options->threads, err));
+    model->decode = options->decode;
+    AKIN_TRY(build(model, options, err));
     *out = model;
     model = NULL;
 out:
@@ -181,6 +193,16 @@ const char *akin_model_pool(const akin_model *model)
 akin_exif akin_model_exif(const akin_model *model)
 {
     return model->exif;
+}
+
+akin_precision akin_model_precision(const akin_model *model)
+{
+    return model->network->precision;
+}
+
+akin_decode akin_model_decode(const akin_model *model)
+{
+    return model->decode;
 }
 
 size_t akin_model_dim(const akin_model *model)

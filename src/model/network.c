@@ -386,13 +386,15 @@ akin_status akin__network_open(struct akin__network **out,
                                const struct akin__config *config,
                                const struct akin__weights *weights,
                                size_t height, size_t width, akin_pool pool,
-                               int threads, akin_error *err)
+                               akin_precision precision, int threads,
+                               akin_error *err)
 {
     akin_status status = AKIN_OK;
     struct akin__network *n = akin__calloc(1, sizeof *n);
     *out = NULL;
     AKIN_CHECK(n, err, AKIN_ENOMEM, "no memory for a network");
     n->config = *config;
+    n->precision = precision;
     n->height = height;
     n->width = width;
     n->rows = height / config->patch; /* as the convolution does: floor */

@@ -35,7 +35,8 @@ struct akin__block {
 struct akin__network {
     struct akin__config config;
     const struct akin__kernels *kernels;
-    akin_pool pool;                   /* resolved, never the default */
+    akin_pool pool; /* resolved, never the default */
+    akin_precision precision;
     size_t height, width;             /* pixels of an input */
     size_t rows, cols, tokens;        /* patches down and across; T */
     size_t dim;                       /* numbers in a vector */
@@ -62,7 +63,8 @@ akin_status akin__network_open(struct akin__network **network,
                                const struct akin__config *config,
                                const struct akin__weights *weights,
                                size_t height, size_t width, akin_pool pool,
-                               int threads, akin_error *err);
+                               akin_precision precision, int threads,
+                               akin_error *err);
 void akin__network_close(struct akin__network **network);
 
 #endif
