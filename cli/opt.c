@@ -15,7 +15,7 @@
 
 #include "cli.h"
 
-enum kind { FLAG, TEXT, COUNT, MODEL, POOL, EXIF, LIMIT, HELP };
+enum kind { FLAG, TEXT, COUNT, MODEL, POOL, EXIF, LIMIT, PRECISION, HELP };
 
 /* Every option there is, in the order of getopt's answers (FIRST + row). */
 static const struct known {
@@ -40,6 +40,8 @@ static const struct known {
     {"retry", 0, NULL, FLAG, offsetof(struct cli_values, retry)},
     {"offline", 0, NULL, FLAG, offsetof(struct cli_values, offline)},
     {"limit", 0, "WHAT=N", LIMIT, 0},
+    {"precision", 0, "f32|bf16|int8", PRECISION, 0},
+    {"accuracy", 0, NULL, FLAG, offsetof(struct cli_values, accuracy)},
     {"threads", 0, "N", COUNT, offsetof(struct cli_values, threads)},
     {"json", 0, NULL, FLAG, offsetof(struct cli_values, json)},
     {"help", 'h', NULL, HELP, 0},
@@ -236,6 +238,20 @@ static int take_exif(struct cli_values *values, const char *text)
     return 0;
 }
 
+static int take_precision(struct cli_values *values, const char *text)
+{
+    static const char *const names[] = {[AKIN_PRECISION_F32] = "f32",
+                                        [AKIN_PRECISION_BF16] = "bf16",
+                                        [AKIN_PRECISION_INT8] = "int8"};
+    for (int i = AKIN_PRECISION_F32; i <= AKIN_PRECISION_INT8; i++) {
+        if (strcmp(text, names[i]) == 0) {
+            values->precisions |= 1u << i;
+            return 0;
+        }
+    }
+    return cli_wrong(values, "--precision %s is none of f32, bf16, int8", text);
+}
+
 /* The members of akin_limits (docs/limits.md) by their names. */
 static const struct {
     const char *name;
@@ -300,6 +316,8 @@ static int take(struct cli_values *values, const struct known *option,
         return take_exif(values, text);
     case LIMIT:
         return take_limit(values, text);
+    case PRECISION:
+        return take_precision(values, text);
     case TEXT:
         *(const char **)(void *)at = text;
         return 0;

@@ -23,8 +23,9 @@ struct cli_values {
     size_t threads; /* 0: not given */
     akin_pool pool; /* AKIN_POOL_DEFAULT: not given */
     enum { EXIF_NOT_GIVEN, EXIF_ON, EXIF_OFF } exif;
-    akin_limits limits; /* what a picture may cost; zero: not given */
-    bool json, strict, retry, normalize, errors, offline;
+    akin_limits limits;  /* what a picture may cost; zero: not given */
+    unsigned precisions; /* bit p: akin_precision p was given */
+    bool json, strict, retry, normalize, errors, offline, accuracy;
     char *const *word; /* [words]: what is no option */
     size_t words;
 };

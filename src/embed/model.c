@@ -10,6 +10,7 @@
 #include "base/hash.h"
 #include "base/memory.h"
 #include "base/text.h"
+#include "embed/parts.h"
 #include "image/preprocess.h"
 #include "model/forward.h"
 #include "model/place.h"
@@ -280,4 +281,14 @@ out:
     akin_session_close(&session);
     akin_image_free(&image);
     return status;
+}
+
+const struct akin__network *akin__model_network(const akin_model *model)
+{
+    return model->network;
+}
+
+const struct akin__preprocess *akin__model_preprocess(const akin_model *model)
+{
+    return &model->preprocess;
 }

@@ -1,0 +1,234 @@
+/*
+ * Bench: akin_bench_run, how fast a model and what comes before it are.
+ *
+ * Each thread works by itself, as each worker of the pipeline does, and counts
+ * its own images and seconds; the rates of the threads add up, so that none
+ * waits for the last image of another. First made inputs go through the
+ * network alone, then files all the way, each step timed: what a step costs is
+ * measured while the other threads do the rest of the work.
+ */
+#include <string.h>
+
+#include "akin.h"
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "base/memory.h"
+#include "base/thread.h"
+#include "embed/parts.h"
+#include "image/limits.h"
+#include "math/pace.h"
+#include "model/forward.h"
+
+enum { MOST_THREADS = 256 }; /* what akin__parallel starts */
+
+/* What one thread did. */
+struct tally {
+    double images, seconds;      /* begun to ended */
+    double read, decode, resize; /* seconds of it */
+};
+
+struct bench {
+    const akin_model *model;
+    akin_bench_options options;
+    struct tally *tally; /* [threads] */
+};
+
+/* The scratch memory of one thread. */
+struct lane {
+    struct akin__stream *stream;
+    struct akin__preprocess_scratch scratch;
+    float *pixels; /* [3][height][width] */
+    float *vector; /* [dim] */
+};
+
+static void close_lane(struct lane *lane)
+{
+    akin__stream_close(&lane->stream);
+    akin__preprocess_scratch_free(&lane->scratch);
+    akin__free(lane->pixels);
+    akin__free(lane->vector);
+}
+
+/* With an input of made pixels in it, and every page of memory touched. */
+static akin_status open_lane(struct lane *lane, const akin_model *model,
+                             akin_error *err)
+{
+    const struct akin__network *n = akin__model_network(model);
+    const size_t count = 3 * n->height * n->width;
+    uint32_t state = 1;
+    lane->pixels = akin__alloc_aligned(count, sizeof(float));
+    lane->vector = akin__alloc_aligned(n->dim, sizeof(float));
+    if (!lane->pixels || !lane->vector)
+        return akin__fail(err, AKIN_ENOMEM, "no memory to measure");
+    for (size_t i = 0; i < count; i++) {
+        state = state * 1664525 + 1013904223;
+        lane->pixels[i] = (float)(state >> 8) * 0x1p-22f - 2;
+    }
+    const akin_status status = akin__stream_open(&lane->stream, n, 1, err);
+    if (!status)
+        akin__stream_run(lane->stream, 1, lane->pixels, lane->vector);
+    return status;
+}
+
+/* Add to *sum the seconds since *mark, which becomes now. */
+static void lap(double *sum, double *mark)
+{
+    const double now = akin__seconds();
+    *sum += now - *mark;
+    *mark = now;
+}
+
+/* One file all the way to its vector. */
+static akin_status embed_file(const struct bench *bench, struct lane *lane,
+                              const char *path, struct tally *tally,
+                              akin_error *err)
+{
+    const akin_decode_options decode = {.size = sizeof decode,
+                                        .exif = akin_model_exif(bench->model),
+                                        .decode =
+                                            akin_model_decode(bench->model)};
+    akin_image image = {0};
+    uint8_t *bytes = NULL;
+    size_t count;
+    double mark = akin__seconds();
+    akin_status status = AKIN_OK;
+    AKIN_TRY(akin__read_file(path, akin__limits(NULL).file_bytes, &bytes,
+                             &count, NULL, err));
+    lap(&tally->read, &mark);
+    status = akin_image_decode(&image, bytes, count, &decode, NULL, err);
+    if (status)
+        akin__fail_in(err, status, path);
+    AKIN_TRY(status);
+    lap(&tally->decode, &mark);
+    AKIN_TRY(akin__preprocess_run(akin__model_preprocess(bench->model), &image,
+                                  &lane->scratch, lane->pixels, err));
+    lap(&tally->resize, &mark);
+    akin__stream_run(lane->stream, 1, lane->pixels, lane->vector);
+out:
+    akin_image_free(&image);
+    akin__free(bytes);
+    return status;
+}
+
+/* What each thread does until its time is up; the items are the threads. */
+static akin_status work(struct bench *bench, size_t item, akin_error *err)
+{
+    const akin_bench_options *o = &bench->options;
+    struct tally *tally = &bench->tally[item];
+    struct lane lane = {0};
+    akin_status status = AKIN_OK;
+    size_t next = item;
+    AKIN_TRY(open_lane(&lane, bench->model, err));
+    const double begun = akin__seconds();
+    do {
+        if (o->files)
+            AKIN_TRY(
+                embed_file(bench, &lane, o->file[next % o->files], tally, err));
+        else
+            akin__stream_run(lane.stream, 1, lane.pixels, lane.vector);
+        next += (size_t)o->threads;
+        tally->images++;
+        tally->seconds = akin__seconds() - begun;
+    } while (tally->seconds < o->seconds);
+out:
+    close_lane(&lane);
+    return status;
+}
+
+static akin_status work_item(void *context, size_t item, int thread,
+                             akin_error *err)
+{
+    (void)thread;
+    return work(context, item, err);
+}
+
+/* All threads at once; what they did together is in *sum, with the images a
+ * second in *rate. */
+static akin_status measure(struct bench *bench, struct tally *sum, double *rate,
+                           akin_error *err)
+{
+    const int threads = bench->options.threads;
+    memset(sum, 0, sizeof *sum);
+    memset(bench->tally, 0, (size_t)threads * sizeof *bench->tally);
+    *rate = 0;
+    const akin_status status =
+        akin__parallel(threads, (size_t)threads, work_item, bench, err);
+    for (int i = 0; i < threads && !status; i++) {
+        const struct tally *t = &bench->tally[i];
+        sum->images += t->images;
+        sum->read += t->read;
+        sum->decode += t->decode;
+        sum->resize += t->resize;
+        *rate += t->images / t->seconds;
+    }
+    return status;
+}
+
+/* The matrix products of one block, of which a network has many. */
+static akin_status measure_gemm(const struct bench *bench, akin_bench *result,
+                                akin_error *err)
+{
+    const struct akin__network *n = akin__model_network(bench->model);
+    const struct akin__config *c = &n->config;
+    const struct akin__shape shape[] = {
+        {n->tokens, c->width, 3 * c->width},
+        {n->tokens, c->width, c->width},
+        {n->tokens, c->width, c->swiglu ? 2 * c->mlp : c->mlp},
+        {n->tokens, c->mlp, c->width},
+    };
+    return akin__gemm_share(n->kernels, n->precision, shape,
+                            sizeof shape / sizeof *shape,
+                            bench->options.seconds, &result->gemm_share, err);
+}
+
+static akin_status take_options(struct bench *bench,
+                                const akin_bench_options *options,
+                                akin_error *err)
+{
+    akin_bench_options *all = &bench->options;
+    if (options && !options->size)
+        return akin__fail(err, AKIN_EUSAGE, "options without their size");
+    if (options)
+        memcpy(all, options,
+               options->size < sizeof *all ? options->size : sizeof *all);
+    if (all->threads <= 0)
+        all->threads = akin__processors();
+    if (all->threads > MOST_THREADS)
+        all->threads = MOST_THREADS;
+    if (!(all->seconds > 0))
+        all->seconds = 0.5;
+    return AKIN_OK;
+}
+
+akin_status akin_bench_run(const akin_model *model,
+                           const akin_bench_options *options,
+                           akin_bench *result, akin_error *err)
+{
+    struct bench bench = {.model = model};
+    struct tally sum;
+    akin_status status = AKIN_OK;
+    memset(result, 0, sizeof *result);
+    AKIN_TRY(take_options(&bench, options, err));
+    const size_t files = bench.options.files;
+    const int threads = bench.options.threads;
+    bench.tally = akin__calloc((size_t)threads, sizeof *bench.tally);
+    AKIN_CHECK(bench.tally, err, AKIN_ENOMEM, "no memory for %d threads",
+               threads);
+    result->threads = threads;
+    result->kernels = akin__model_network(model)->kernels->name;
+
+    bench.options.files = 0;
+    AKIN_TRY(measure(&bench, &sum, &result->network, err));
+    bench.options.files = files;
+    if (files) {
+        AKIN_TRY(measure(&bench, &sum, &result->pipeline, err));
+        result->read = threads * sum.images / sum.read;
+        result->decode = threads * sum.images / sum.decode;
+        result->resize = threads * sum.images / sum.resize;
+    }
+    AKIN_TRY(measure_gemm(&bench, result, err));
+out:
+    akin__free(bench.tally);
+    return status;
+}
