@@ -318,8 +318,10 @@ static int embed(struct bench *b, const char *name, int precision,
     akin_error err;
     size_t numbers;
     int code = open_model(b, name, precision, &models.model[0]);
-    if (code)
+    if (code) {
+        cli_models_close(&models);
         return code;
+    }
     models.name[0] = b->called;
     values.word = files->name;
     values.words = v->room = files->count;

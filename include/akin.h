@@ -463,7 +463,7 @@ AKIN_API akin_status akin_list_pictures(
 typedef struct akin_bench_options {
     size_t size;
     int threads;             /* 0: all processors */
-    double seconds;          /* for each of the measurements; 0: half a one */
+    double seconds;          /* for the network and for the files; 0: 0.5 */
     const char *const *file; /* [files] pictures to be read, one after another
                                 and again from the first */
     size_t files;            /* 0: only the network is measured */

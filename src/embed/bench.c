@@ -17,10 +17,13 @@
 #include "base/thread.h"
 #include "embed/parts.h"
 #include "image/limits.h"
-#include "math/pace.h"
 #include "model/forward.h"
+#include "model/share.h"
 
 enum { MOST_THREADS = 256 }; /* what akin__parallel starts */
+
+/* For the matrix products: dozens of rounds of those of one block. */
+#define SHARE_SECONDS 0.2
 
 /* What one thread did. */
 struct tally {
@@ -165,23 +168,6 @@ static akin_status measure(struct bench *bench, struct tally *sum, double *rate,
     return status;
 }
 
-/* The matrix products of one block, of which a network has many. */
-static akin_status measure_gemm(const struct bench *bench, akin_bench *result,
-                                akin_error *err)
-{
-    const struct akin__network *n = akin__model_network(bench->model);
-    const struct akin__config *c = &n->config;
-    const struct akin__shape shape[] = {
-        {n->tokens, c->width, 3 * c->width},
-        {n->tokens, c->width, c->width},
-        {n->tokens, c->width, c->swiglu ? 2 * c->mlp : c->mlp},
-        {n->tokens, c->mlp, c->width},
-    };
-    return akin__gemm_share(n->kernels, n->precision, shape,
-                            sizeof shape / sizeof *shape,
-                            bench->options.seconds, &result->gemm_share, err);
-}
-
 static akin_status take_options(struct bench *bench,
                                 const akin_bench_options *options,
                                 akin_error *err)
@@ -227,7 +213,9 @@ akin_status akin_bench_run(const akin_model *model,
         result->decode = threads * sum.images / sum.decode;
         result->resize = threads * sum.images / sum.resize;
     }
-    AKIN_TRY(measure_gemm(&bench, result, err));
+    AKIN_TRY(akin__network_share(akin__model_network(model),
+                                 bench.options.seconds / 2, &result->gemm_share,
+                                 err));
 out:
     akin__free(bench.tally);
     return status;

@@ -79,8 +79,10 @@ static struct peak peak_of(const char *name, akin_precision precision)
     return (struct peak){NULL, 0};
 }
 
-double akin__peak_pace(const struct akin__kernels *kernels,
-                       akin_precision precision)
+/* Operations a second of one core at its best, a multiplication and an
+ * addition being two; 0 where none is known for these kernels. */
+static double peak_pace(const struct akin__kernels *kernels,
+                        akin_precision precision)
 {
     const long rounds = 150000;
     const struct peak peak = peak_of(kernels->name, precision);
@@ -93,8 +95,8 @@ double akin__peak_pace(const struct akin__kernels *kernels,
 
 #else
 
-double akin__peak_pace(const struct akin__kernels *kernels,
-                       akin_precision precision)
+static double peak_pace(const struct akin__kernels *kernels,
+                        akin_precision precision)
 {
     (void)kernels;
     (void)precision;
@@ -184,7 +186,7 @@ akin_status akin__gemm_share(const struct akin__kernels *kernels,
         AKIN_CHECK(trial_open(&trial[i], kernels, &shape[i]), err, AKIN_ENOMEM,
                    "no memory to measure the GEMM");
     do {
-        const double pace = akin__peak_pace(kernels, precision);
+        const double pace = peak_pace(kernels, precision);
         peak = pace > peak ? pace : peak;
         for (size_t i = 0; i < count; i++)
             trial_run(&trial[i], kernels);

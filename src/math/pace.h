@@ -18,11 +18,6 @@ struct akin__shape {
     size_t m, k, n;
 };
 
-/* Operations a second of one core at its best, a multiplication and an
- * addition being two; 0 where none is known for these kernels. Takes 1 ms. */
-double akin__peak_pace(const struct akin__kernels *kernels,
-                       akin_precision precision);
-
 /*
  * The share of the measured peak that the GEMM reaches over all of shape
  * [count] together, in about `seconds`, best of interleaved rounds; *share is
