@@ -105,15 +105,19 @@ static void a_column_of_group_4_obeys_the_rules(void)
 }
 
 /* A coarser scale alone would keep the rules too: that is what 7 bits do. */
-static void a_column_of_group_4_is_better_than_7_bits(void)
+static void group_4_is_better_than_7_bits_over_many_columns(void)
 {
     float w[768];
     int8_t q[768];
+    double error = 0, plain = 0;
     for (int i = 0; i < 50; i++) {
         random_column(w, 768, 0);
         const float scale = akin__quantize(w, 768, 4, q);
-        EXPECT(squared_error(w, 768, scale, q) < plain_error(w, 768, 63));
+        error += squared_error(w, 768, scale, q);
+        plain += plain_error(w, 768, 63);
     }
+    if (!EXPECT(error < 0.9 * plain))
+        printf("# %g of the error of 7 bits\n", error / plain);
 }
 
 static void a_column_of_zeros_has_scale_zero(void)
@@ -201,7 +205,7 @@ int main(void)
 {
     RUN(a_free_column_is_no_worse_than_the_plain_way);
     RUN(a_column_of_group_4_obeys_the_rules);
-    RUN(a_column_of_group_4_is_better_than_7_bits);
+    RUN(group_4_is_better_than_7_bits_over_many_columns);
     RUN(a_column_of_zeros_has_scale_zero);
     RUN(a_column_that_is_not_finite_has_scale_nan);
     RUN(scales_of_all_sizes_come_back);
