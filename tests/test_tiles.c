@@ -159,7 +159,7 @@ static void a_row_has_the_same_bits_in_every_tile(void)
 /* Weights that use the rules to the full, by lane of 8: pairs of one sign at
  * their limit, pairs of two signs, all alike, a mixture. */
 static const int8_t edges[][8] = {
-    {64, 64, 64, 64, 1, 1, 0, 0},   {-64, -64, -64, -64, -1, -1, 0, 0},
+    {64, 64, 64, 64, 1, 1, 0, 0},     {-64, -64, -64, -64, -1, -1, 0, 0},
     {127, 1, 127, 1, 1, 0, 0, 1},     {-127, -1, -127, -1, -1, 0, 0, -1},
     {127, -127, 2, -2, 0, 0, 0, 0},   {0, 0, 0, 0, -1, -1, -128 + 1, -1},
     {33, 32, 32, 32, 32, 32, 32, 33}, {-33, -32, -32, -32, -32, -32, -32, -33},

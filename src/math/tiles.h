@@ -38,9 +38,39 @@ typedef void akin__tile(const void *a, size_t lda, const void *b, size_t steps,
 
 enum { AKIN__TILE_STEPS = 4 };
 
-/* By number of rows; [0] is NULL. All have 16 columns. */
+/* By number of rows; [0] is NULL. Those of avx2.S have 16 columns, those of
+ * avx512.S 32. */
 extern akin__tile *const akin__tiles_avx2_f32[7];
 extern akin__tile *const akin__tiles_avx2_int8[7];
 extern akin__tile *const akin__tiles_avxvnni_int8[7];
+extern akin__tile *const akin__tiles_avx512_f32[15];
+extern akin__tile *const akin__tiles_avx512_bf16[15];
+extern akin__tile *const akin__tiles_avx512_int8[15];
+
+/* The same as kernel tables take them in: struct akin__tiles. */
+#define TILES_AVX2_F32                                                         \
+    {                                                                          \
+        "avx2", 6, 16, 0, akin__tiles_avx2_f32                                 \
+    }
+#define TILES_AVX2_INT8                                                        \
+    {                                                                          \
+        "avx2", 6, 16, 4, akin__tiles_avx2_int8                                \
+    }
+#define TILES_AVXVNNI                                                          \
+    {                                                                          \
+        "avxvnni", 6, 16, 0, akin__tiles_avxvnni_int8                          \
+    }
+#define TILES_AVX512_F32                                                       \
+    {                                                                          \
+        "avx512", 14, 32, 0, akin__tiles_avx512_f32                            \
+    }
+#define TILES_AVX512_BF16                                                      \
+    {                                                                          \
+        "avx512bf16", 14, 32, 0, akin__tiles_avx512_bf16                       \
+    }
+#define TILES_AVX512_INT8                                                      \
+    {                                                                          \
+        "avx512vnni", 14, 32, 0, akin__tiles_avx512_int8                       \
+    }
 
 #endif
