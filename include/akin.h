@@ -481,7 +481,8 @@ typedef struct akin_bench {
     double gemm_share;   /* the matrix products of this model on one core, as a
                             share of the processor's measured peak at this
                             precision; 0: not known */
-    const char *kernels; /* "c", "avx2", ...: a constant */
+    const char *kernels; /* of the products: "c", "avx2", "avx512vnni", ...:
+                            a constant */
     int threads;
 } akin_bench;
 

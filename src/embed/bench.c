@@ -202,7 +202,8 @@ akin_status akin_bench_run(const akin_model *model,
     AKIN_CHECK(bench.tally, err, AKIN_ENOMEM, "no memory for %d threads",
                threads);
     result->threads = threads;
-    result->kernels = akin__model_network(model)->kernels->name;
+    const struct akin__network *n = akin__model_network(model);
+    result->kernels = n->kernels->tiles[n->precision].path;
 
     bench.options.files = 0;
     AKIN_TRY(measure(&bench, &sum, &result->network, err));

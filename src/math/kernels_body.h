@@ -1,10 +1,12 @@
 /*
  * The body of every kernel table, compiled once per instruction set.
  *
- * A cpu_NAME.c defines KERNELS_NAME, LANES (floats in a register), TILE_ROWS
- * and TILE_VECTORS (registers in a tile's row) and includes this file. It is
- * written in the compilers' vector extension, so there are no intrinsics, and
- * `a * b + c` is fused where the instruction set has it (-ffp-contract=fast).
+ * A cpu_NAME.c defines KERNELS_TABLE, KERNELS_NAME, LANES (floats in a
+ * register), ROWS (of the tiles written here), and for each type of factors
+ * that has tiles of its own TILES_F32, TILES_BF16, TILES_INT8; then it includes
+ * this file. It is written in the compilers' vector extension, so there are no
+ * intrinsics, and `a * b + c` is fused where the instruction set has it
+ * (-ffp-contract=fast).
  */
 #include <stdint.h>
 #include <string.h>
@@ -17,12 +19,10 @@ typedef float vec
 typedef int32_t ivec
     __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
 
-enum {
-    TILE_COLS = LANES * TILE_VECTORS,
-    LINE = 16,   /* floats in a cache line */
-    AHEAD = 1024 /* floats of B asked for early: 4 KB, 450 cycles of sums,
-                    covers the latency of a third-level cache */
-};
+typedef uint16_t hvec __attribute__((vector_size(2 * LANES)));
+typedef uint8_t bvec __attribute__((vector_size(LANES)));
+
+enum { COLS = 2 * LANES, ROWS = 4 };
 
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
 #ifdef __clang__
@@ -41,22 +41,56 @@ ALWAYS_INLINE vec load(const float *p)
     return *(const vec *)p;
 }
 
+ALWAYS_INLINE ivec load_int(const int32_t *p)
+{
+    return *(const ivec *)p;
+}
+
+/* 4 bytes anywhere, in all lanes. */
+ALWAYS_INLINE float load_one(const void *p)
+{
+    float x;
+    memcpy(&x, p, sizeof x);
+    return x;
+}
+
+ALWAYS_INLINE ivec load_one_int(const void *p)
+{
+    int32_t x;
+    memcpy(&x, p, sizeof x);
+    return x - (ivec){0};
+}
+
 ALWAYS_INLINE void store(float *p, vec v)
 {
     *(vec *)p = v;
 }
 
-/* The first n < LANES floats; the rest is `fill`. */
+/* The first n <= LANES numbers; the rest is `fill`, or 0. */
 ALWAYS_INLINE vec load_some(const float *p, size_t n, float fill)
 {
+    if (n == LANES)
+        return load(p);
     vec v = splat(fill);
+    memcpy(&v, p, 4 * n);
+    return v;
+}
+
+ALWAYS_INLINE ivec load_some_int(const int32_t *p, size_t n)
+{
+    if (n == LANES)
+        return load_int(p);
+    ivec v = {0};
     memcpy(&v, p, 4 * n);
     return v;
 }
 
 ALWAYS_INLINE void store_some(float *p, vec v, size_t n)
 {
-    memcpy(p, &v, 4 * n);
+    if (n == LANES)
+        store(p, v);
+    else
+        memcpy(p, &v, 4 * n);
 }
 
 ALWAYS_INLINE vec choose(ivec mask, vec yes, vec no)
@@ -91,6 +125,28 @@ ALWAYS_INLINE float largest_of(vec v)
     for (int i = 1; i < LANES; i++)
         most = lane[i] > most ? lane[i] : most;
     return most;
+}
+
+/* bf16 is the upper half of a float, rounded to nearest, ties to even; a NaN
+ * whose lower half alone says so must not become infinite. */
+ALWAYS_INLINE hvec narrow(vec v)
+{
+    const ivec bits = (ivec)v;
+    const ivec even = bits >> 16 & 1;
+    const ivec rounded = bits + 0x7fff + even;
+    const ivec nan = bits | 0x400000;
+    const ivec is_nan = v != v;
+    const ivec kept = (is_nan & nan) | (~is_nan & rounded);
+    return __builtin_convertvector(kept >> 16, hvec);
+}
+
+ALWAYS_INLINE void store_narrow(uint16_t *p, vec v, size_t n)
+{
+    const hvec h = narrow(v);
+    if (n == LANES)
+        memcpy(p, &h, sizeof h);
+    else
+        memcpy(p, &h, 2 * n);
 }
 
 /*
@@ -159,97 +215,180 @@ ALWAYS_INLINE vec activate(enum akin__activation activation, vec x)
     return x;
 }
 
-/* ---------------------------------------------------------------- tile -- */
+/* --------------------------------------------------------------- tiles -- */
 
-/* `rows` is a constant wherever this is inlined, so that the sums live in
- * registers. */
-ALWAYS_INLINE void tile_of(const int rows, size_t k, const float *a,
-                           const float *b, float *sums, int first)
+/*
+ * Tiles of ROWS x COLS for the types that have none in assembly. `rows` is a
+ * constant wherever these are inlined, so that the sums live in registers.
+ */
+#ifndef TILES_F32
+ALWAYS_INLINE void f32_tile(const int rows, const char *a, size_t lda,
+                            const float *b, size_t steps, float *sums)
 {
-    vec sum[TILE_ROWS][TILE_VECTORS];
-    UNROLL for (int r = 0; r < rows; r++)
-    {
-        UNROLL for (int v = 0; v < TILE_VECTORS; v++) sum[r][v] =
-            first ? splat(0) : load(sums + r * TILE_COLS + v * LANES);
-    }
-    for (size_t i = 0; i < k; i++) {
-        vec column[TILE_VECTORS];
-        for (int at = 0; at < TILE_COLS; at += LINE)
-            __builtin_prefetch(b + AHEAD + at);
-        UNROLL for (int v = 0; v < TILE_VECTORS; v++) column[v] =
-            load(b + v * LANES);
+    vec sum[ROWS][2];
+    UNROLL for (int r = 0; r < rows; r++) sum[r][0] = sum[r][1] = splat(0);
+    for (size_t i = 0; i < steps; i++, b += COLS) {
+        const vec low = load(b), high = load(b + LANES);
         UNROLL for (int r = 0; r < rows; r++)
         {
-            UNROLL for (int v = 0; v < TILE_VECTORS; v++) sum[r][v] +=
-                a[r] * column[v];
+            const float x = load_one(a + (size_t)r * lda + 4 * i);
+            sum[r][0] += x * low;
+            sum[r][1] += x * high;
         }
-        a += rows;
-        b += TILE_COLS;
     }
     UNROLL for (int r = 0; r < rows; r++)
     {
-        UNROLL for (int v = 0; v < TILE_VECTORS; v++)
-            store(sums + r * TILE_COLS + v * LANES, sum[r][v]);
+        store(sums + r * COLS, sum[r][0]);
+        store(sums + r * COLS + LANES, sum[r][1]);
     }
 }
+#endif
 
-#define TILE_CASE(n)                                                           \
-    case n:                                                                    \
-        if (n <= TILE_ROWS)                                                    \
-            tile_of(n <= TILE_ROWS ? n : 1, k, a, b, sums, first);             \
-        break;
-
-static void tile(size_t rows, size_t k, const float *a, const float *b,
-                 float *sums, int first)
+#ifndef TILES_BF16
+/* A bf16 is the upper half of a float. Two lie in each 32 bits. */
+ALWAYS_INLINE vec even_bf16(ivec pairs)
 {
-    switch (rows) {
-        TILE_CASE(1)
-        TILE_CASE(2)
-        TILE_CASE(3)
-        TILE_CASE(4)
-        TILE_CASE(5)
-        TILE_CASE(6)
-        TILE_CASE(7)
-        TILE_CASE(8)
-        TILE_CASE(9)
-        TILE_CASE(10)
-        TILE_CASE(11)
-        TILE_CASE(12)
-        TILE_CASE(13)
-        TILE_CASE(14)
-    }
+    return (vec)(pairs << 16);
 }
 
-ALWAYS_INLINE vec finish_vec(vec sum, const struct akin__epilogue *e, size_t at,
-                             const float *residual, size_t n)
+ALWAYS_INLINE vec odd_bf16(ivec pairs)
 {
-    const int whole = n >= LANES;
+    return (vec)(pairs & (int32_t)0xffff0000);
+}
+
+ALWAYS_INLINE void bf16_tile(const int rows, const char *a, size_t lda,
+                             const int32_t *b, size_t steps, float *sums)
+{
+    vec sum[ROWS][2];
+    UNROLL for (int r = 0; r < rows; r++) sum[r][0] = sum[r][1] = splat(0);
+    for (size_t i = 0; i < steps; i++, b += COLS) {
+        const ivec low = load_int(b), high = load_int(b + LANES);
+        UNROLL for (int r = 0; r < rows; r++)
+        {
+            const ivec pair = load_one_int(a + (size_t)r * lda + 4 * i);
+            sum[r][0] += even_bf16(pair) * even_bf16(low);
+            sum[r][0] += odd_bf16(pair) * odd_bf16(low);
+            sum[r][1] += even_bf16(pair) * even_bf16(high);
+            sum[r][1] += odd_bf16(pair) * odd_bf16(high);
+        }
+    }
+    UNROLL for (int r = 0; r < rows; r++)
+    {
+        store(sums + r * COLS, sum[r][0]);
+        store(sums + r * COLS + LANES, sum[r][1]);
+    }
+}
+#endif
+
+#ifndef TILES_INT8
+ALWAYS_INLINE void int8_tile(const int rows, const char *a, size_t lda,
+                             const int8_t *b, size_t steps, int32_t *sums)
+{
+    for (int r = 0; r < rows; r++, a += lda, sums += COLS) {
+        const uint8_t *u = (const uint8_t *)a;
+        for (int j = 0; j < COLS; j++)
+            sums[j] = 0;
+        for (size_t i = 0; i < steps; i++)
+            for (int j = 0; j < COLS; j++) {
+                const int8_t *q = b + 4 * (i * COLS + (size_t)j);
+                for (int l = 0; l < 4; l++)
+                    sums[j] += u[4 * i + (size_t)l] * q[l];
+            }
+    }
+}
+#endif
+
+#define TILE(type, rows)                                                       \
+    static void type##_##rows(const void *a, size_t lda, const void *b,        \
+                              size_t steps, void *sums, const void *next)      \
+    {                                                                          \
+        (void)next;                                                            \
+        type##_tile(rows, a, lda, b, steps, sums);                             \
+    }
+#define TILES(type)                                                            \
+    TILE(type, 1)                                                              \
+    TILE(type, 2)                                                              \
+    TILE(type, 3)                                                              \
+    TILE(type, 4)                                                              \
+    static akin__tile *const type##_tiles[] = {NULL, type##_1, type##_2,       \
+                                               type##_3, type##_4};
+#define OWN(type)                                                              \
+    {                                                                          \
+        KERNELS_PATH, ROWS, COLS, 0, type##_tiles                              \
+    }
+
+#ifndef TILES_F32
+TILES(f32)
+#define TILES_F32 OWN(f32)
+#endif
+#ifndef TILES_BF16
+TILES(bf16)
+#define TILES_BF16 OWN(bf16)
+#endif
+#ifndef TILES_INT8
+TILES(int8)
+#define TILES_INT8 OWN(int8)
+#endif
+
+/* ------------------------------------------------------------ epilogue -- */
+
+/* Row r of the epilogue's operands. */
+struct row {
+    const float *residual; /* or NULL */
+    float scale;
+    int32_t zero;
+};
+
+/* `n` is LANES but for the last numbers of a row. */
+ALWAYS_INLINE vec finish_vec(const struct akin__epilogue *e,
+                             const struct row *row, const void *sums, size_t at,
+                             size_t n)
+{
+    vec sum = load((const float *)sums + at);
+    if (e->column_scale) {
+        const ivec minus = load_some_int(e->column_sum + at, n) * row->zero;
+        const ivec whole = load_int((const int32_t *)sums + at) - minus;
+        sum = __builtin_convertvector(whole, vec) *
+              (load_some(e->column_scale + at, n, 0) * row->scale);
+    } else if (e->row_scale) {
+        sum *= row->scale;
+    }
     if (e->bias)
-        sum += whole ? load(e->bias + at) : load_some(e->bias + at, n, 0);
+        sum += load_some(e->bias + at, n, 0);
     sum = activate(e->activation, sum);
     if (e->scale)
-        sum *= whole ? load(e->scale + at) : load_some(e->scale + at, n, 0);
-    if (residual)
-        sum += whole ? load(residual + at) : load_some(residual + at, n, 0);
+        sum *= load_some(e->scale + at, n, 0);
+    if (row->residual)
+        sum += load_some(row->residual + at, n, 0);
     return sum;
 }
 
-static void finish(size_t rows, size_t cols, const float *sums,
-                   const struct akin__epilogue *e, float *out, size_t ld)
+ALWAYS_INLINE void finish_row(const struct akin__epilogue *e,
+                              const struct row *row, size_t cols,
+                              const void *sums, void *out)
+{
+    for (size_t at = 0; at < cols; at += LANES) {
+        const size_t n = cols - at < LANES ? cols - at : LANES;
+        const vec done = n == LANES ? finish_vec(e, row, sums, at, LANES)
+                                    : finish_vec(e, row, sums, at, n);
+        if (e->narrow)
+            store_narrow((uint16_t *)out + at, done, n);
+        else
+            store_some((float *)out + at, done, n);
+    }
+}
+
+static void finish(size_t rows, size_t cols, const void *sums, size_t stride,
+                   const struct akin__epilogue *e, void *out, size_t ld)
 {
     for (size_t r = 0; r < rows; r++) {
-        const float *residual =
-            e->residual ? e->residual + r * e->residual_ld : NULL;
-        for (size_t at = 0; at < cols; at += LANES) {
-            const size_t n = cols - at;
-            const vec done = finish_vec(load(sums + at), e, at, residual, n);
-            if (n >= LANES)
-                store(out + at, done);
-            else
-                store_some(out + at, done, n);
-        }
-        sums += TILE_COLS;
-        out += ld;
+        const struct row row = {
+            e->residual ? e->residual + r * e->residual_ld : NULL,
+            e->row_scale ? e->row_scale[r] : 1,
+            e->zero ? e->zero[r] : 0,
+        };
+        finish_row(e, &row, cols, (const float *)sums + r * stride,
+                   (char *)out + r * ld);
     }
 }
 
@@ -287,7 +426,77 @@ static void layer_norm(size_t n, const float *x, const float *weight,
                    rest);
 }
 
-static void softmax(size_t n, float *row, float scale)
+static void to_bf16(size_t n, const float *x, uint16_t *out)
+{
+    for (size_t i = 0; i < n; i += LANES) {
+        const size_t some = n - i < LANES ? n - i : LANES;
+        store_narrow(out + i, load_some(x + i, some, 0), some);
+    }
+}
+
+/* The range of a row, 0 included; `poison` is 0, or NaN when the row is not
+ * finite: a scale of NaN makes the vector one that the caller refuses. */
+struct range {
+    float low, high, poison;
+};
+
+static struct range range_of(size_t n, const float *x)
+{
+    vec low = splat(0), high = splat(0), poison = splat(0);
+    for (size_t i = 0; i < n; i += LANES) {
+        const vec v = load_some(x + i, n - i < LANES ? n - i : LANES, 0);
+        low = smaller(v, low);
+        high = larger(v, high);
+        poison += v * 0.0f;
+    }
+    return (struct range){-largest_of(-low), largest_of(high), sum_of(poison)};
+}
+
+extern const struct akin__kernels KERNELS_TABLE;
+
+/* Rounded to nearest; |x| < 2^22. */
+ALWAYS_INLINE ivec whole_numbers(vec x)
+{
+    const vec magic = splat(12582912.0f); /* 1.5 * 2^23 */
+    return (ivec)(x + magic) - 0x4b400000;
+}
+
+ALWAYS_INLINE ivec within(ivec x, int32_t low, int32_t high)
+{
+    const ivec under = x<low, over = x> high;
+    const ivec inside = x & ~under & ~over;
+    return inside | (under & low) | (over & high);
+}
+
+static void to_int8(size_t n, const float *x, uint8_t *out, float *scale,
+                    int32_t *zero)
+{
+    const struct range range = range_of(n, x);
+    const float step = (range.high - range.low) / 254;
+    const float inverse = step > 0 ? 1 / step : 0;
+    const int finite = range.poison == range.poison && inverse < 3e38f;
+    const int32_t at = finite ? 1 + (int32_t)(0.5f - range.low * inverse) : 128;
+    *scale = step + range.poison;
+    *zero = KERNELS_TABLE.tiles[AKIN_PRECISION_INT8].group ? at - 128 : at;
+    for (size_t i = 0; i < n; i += LANES) {
+        const size_t some = n - i < LANES ? n - i : LANES;
+        const vec v = load_some(x + i, some, 0) * (finite ? inverse : 0);
+        const ivec u = within(whole_numbers(v) + at, 1, 255);
+        const bvec bytes = __builtin_convertvector(u, bvec);
+        memcpy(out + i, &bytes, some);
+    }
+}
+
+ALWAYS_INLINE void store_as(void *out, size_t at, vec v, size_t n, bool narrow)
+{
+    if (narrow)
+        store_narrow((uint16_t *)out + at, v, n);
+    else
+        store_some((float *)out + at, v, n);
+}
+
+static float exponentials(size_t n, const float *row, float scale, bool narrow,
+                          void *out)
 {
     const size_t whole = n / LANES * LANES, rest = n - whole;
     vec most = load_some(row, n < LANES ? n : LANES, row[0]);
@@ -299,47 +508,40 @@ static void softmax(size_t n, float *row, float scale)
     vec total = splat(0);
     for (size_t i = 0; i < whole; i += LANES) {
         const vec e = exponential((load(row + i) - peak) * scale);
-        store(row + i, e);
+        store_as(out, i, e, LANES, narrow);
         total += e;
     }
-    float sum = sum_of(total);
     if (rest) {
         const vec e =
             exponential((load_some(row + whole, rest, peak) - peak) * scale);
-        store_some(row + whole, e, rest);
         vec kept = splat(0);
         memcpy(&kept, &e, 4 * rest);
-        sum += sum_of(kept);
+        store_as(out, whole, e, rest, narrow);
+        total += kept;
     }
-    const float share = 1.0f / sum;
-    for (size_t i = 0; i < whole; i += LANES)
-        store(row + i, load(row + i) * share);
-    for (size_t i = whole; i < n; i++)
-        row[i] *= share;
+    return sum_of(total);
 }
 
-static void swiglu(size_t n, const float *in, float *out)
+static void swiglu(size_t n, const float *in, bool narrow, void *out)
 {
-    const size_t whole = n / LANES * LANES, rest = n - whole;
-    for (size_t i = 0; i < whole; i += LANES) {
-        const vec gate = load(in + i);
-        store(out + i, gate * sigmoid(gate) * load(in + n + i));
-    }
-    if (rest) {
-        const vec gate = load_some(in + whole, rest, 0);
-        const vec value = load_some(in + n + whole, rest, 0);
-        store_some(out + whole, gate * sigmoid(gate) * value, rest);
+    for (size_t i = 0; i < n; i += LANES) {
+        const size_t some = n - i < LANES ? n - i : LANES;
+        const vec gate = load_some(in + i, some, 0);
+        const vec value = load_some(in + n + i, some, 0);
+        store_as(out, i, gate * sigmoid(gate) * value, some, narrow);
     }
 }
 
-extern const struct akin__kernels KERNELS_TABLE;
 const struct akin__kernels KERNELS_TABLE = {
     .name = KERNELS_NAME,
-    .tile_rows = TILE_ROWS,
-    .tile_cols = TILE_COLS,
-    .tile = tile,
+    .tiles = {[AKIN_PRECISION_F32] = TILES_F32,
+              [AKIN_PRECISION_BF16] = TILES_BF16,
+              [AKIN_PRECISION_INT8] = TILES_INT8},
+    .fast_bf16 = FAST_BF16,
     .finish = finish,
     .layer_norm = layer_norm,
-    .softmax = softmax,
+    .to_bf16 = to_bf16,
+    .to_int8 = to_int8,
+    .exponentials = exponentials,
     .swiglu = swiglu,
 };

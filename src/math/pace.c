@@ -60,22 +60,23 @@ struct peak {
     double each; /* operations of one sum in one round */
 };
 
-/* The instruction that kernels of that name are made of. */
-static struct peak peak_of(const char *name, akin_precision precision)
+/* The instruction that tiles of that path are made of. */
+static struct peak peak_of(const char *path, akin_precision precision)
 {
-    const bool wide = strncmp(name, "avx512", 6) == 0;
-    if (!wide && strncmp(name, "avx", 3) != 0)
-        return (struct peak){NULL, 0};
-    if (precision == AKIN_PRECISION_F32)
-        return wide ? (struct peak){fma_zmm, 32} : (struct peak){fma_ymm, 16};
-    if (precision == AKIN_PRECISION_INT8 && !wide)
-        return (struct peak){strstr(name, "vnni") ? vnni_ymm : bytes_ymm, 64};
-    if (precision == AKIN_PRECISION_INT8 &&
-        __builtin_cpu_supports("avx512vnni"))
-        return (struct peak){vnni_zmm, 128};
-    if (precision == AKIN_PRECISION_BF16 && wide &&
-        __builtin_cpu_supports("avx512bf16"))
-        return (struct peak){bf16_zmm, 64};
+    static const struct {
+        const char *path;
+        struct peak float32, int8;
+    } known[] = {
+        {"avx2", {fma_ymm, 16}, {bytes_ymm, 64}},
+        {"avxvnni", {NULL, 0}, {vnni_ymm, 64}},
+        {"avx512", {fma_zmm, 32}, {NULL, 0}},
+        {"avx512vnni", {NULL, 0}, {vnni_zmm, 128}},
+        {"avx512bf16", {bf16_zmm, 64}, {NULL, 0}},
+    };
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (strcmp(known[i].path, path) == 0)
+            return precision == AKIN_PRECISION_INT8 ? known[i].int8
+                                                    : known[i].float32;
     return (struct peak){NULL, 0};
 }
 
@@ -85,7 +86,7 @@ static double peak_pace(const struct akin__kernels *kernels,
                         akin_precision precision)
 {
     const long rounds = 150000;
-    const struct peak peak = peak_of(kernels->name, precision);
+    const struct peak peak = peak_of(kernels->tiles[precision].path, precision);
     if (!peak.run)
         return 0;
     const double start = akin__seconds();
@@ -110,8 +111,9 @@ static double peak_pace(const struct akin__kernels *kernels,
 /* One GEMM of made numbers, ready to be run. */
 struct trial {
     struct akin__shape shape;
+    struct akin__rows a;
     struct akin__packed b;
-    float *a, *w, *bias, *out, *scratch;
+    float *bias, *out;
     double best; /* seconds */
 };
 
@@ -128,44 +130,94 @@ static float *made_floats(size_t count)
 
 static void trial_close(struct trial *trial)
 {
-    void *all[] = {trial->a,   trial->w,       trial->bias,
-                   trial->out, trial->scratch, trial->b.panels};
+    void *all[] = {trial->a.values,       trial->a.scale,
+                   trial->a.zero,         trial->b.panels,
+                   trial->b.column_scale, trial->b.column_sum,
+                   trial->bias,           trial->out};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         akin__free(all[i]);
 }
 
-/* False when memory is short. */
-static bool trial_open(struct trial *trial, const struct akin__kernels *kernels,
-                       const struct akin__shape *shape)
+/* Row `row` of A from floats [k], as the GEMM takes it. */
+static void narrow_row(const struct akin__kernels *kernels, struct trial *trial,
+                       size_t row, const float *floats)
 {
-    const size_t k = shape->k, n = shape->n;
+    struct akin__rows *a = &trial->a;
+    void *values = (char *)a->values + row * a->ld;
+    const size_t k = trial->shape.k;
+    if (a->type == AKIN_PRECISION_INT8)
+        kernels->to_int8(k, floats, values, &a->scale[row], &a->zero[row]);
+    else if (a->type == AKIN_PRECISION_BF16)
+        kernels->to_bf16(k, floats, values);
+    else
+        memcpy(values, floats, k * sizeof *floats);
+}
+
+/* Memory for all of it, `made` [n][k] being weights; false when it is short. */
+static bool take_memory(const struct akin__kernels *kernels,
+                        struct trial *trial, const float *made)
+{
+    const size_t m = trial->shape.m, k = trial->shape.k, n = trial->shape.n;
+    trial->a.ld = akin__row_bytes(trial->a.type, k);
+    trial->a.values = akin__alloc_aligned(m, trial->a.ld);
+    trial->a.scale = akin__alloc(m, sizeof *trial->a.scale);
+    trial->a.zero = akin__alloc(m, sizeof *trial->a.zero);
+    trial->b.panels = akin__alloc_aligned(
+        akin__packed_bytes(kernels, trial->b.type, k, n), 1);
+    trial->b.column_scale = akin__alloc(n, sizeof *trial->b.column_scale);
+    trial->b.column_sum = akin__alloc(n, sizeof *trial->b.column_sum);
+    trial->bias = made_floats(n);
+    trial->out = made_floats(m * n);
+    return made && trial->a.values && trial->a.scale && trial->a.zero &&
+           trial->b.panels && trial->b.column_scale && trial->b.column_sum &&
+           trial->bias && trial->out;
+}
+
+static akin_status trial_open(struct trial *trial,
+                              const struct akin__kernels *kernels,
+                              akin_precision precision,
+                              const struct akin__shape *shape, akin_error *err)
+{
+    akin_status status = AKIN_OK;
+    float *made = made_floats(shape->k * shape->n);
     *trial =
         (struct trial){.shape = *shape,
-                       .b = {.k = k, .n = n},
-                       .a = made_floats(shape->m * k),
-                       .w = made_floats(k * n),
-                       .bias = made_floats(n),
-                       .out = made_floats(shape->m * n),
-                       .scratch = made_floats(akin__gemm_scratch(kernels, k)),
+                       .a = {.type = precision},
+                       .b = {precision, shape->k, shape->n, NULL, NULL, NULL},
                        .best = 1e9};
-    trial->b.panels = made_floats(akin__packed_floats(kernels, k, n));
-    if (!trial->a || !trial->w || !trial->bias || !trial->out ||
-        !trial->scratch || !trial->b.panels)
-        return false;
-    akin__pack(kernels, &trial->b, trial->w, 1, k);
-    return true;
+    AKIN_CHECK(take_memory(kernels, trial, made), err, AKIN_ENOMEM,
+               "no memory to measure the GEMM");
+    memset(trial->a.values, 0, shape->m * trial->a.ld);
+    for (size_t row = 0; row < shape->m; row++)
+        narrow_row(kernels, trial, row, made + row % shape->n * shape->k);
+    AKIN_TRY(akin__pack(kernels, &trial->b, made, shape->k, err));
+out:
+    akin__free(made);
+    return status;
 }
 
 static void trial_run(struct trial *trial, const struct akin__kernels *kernels)
 {
-    const struct akin__shape *s = &trial->shape;
     const struct akin__epilogue epilogue = {.bias = trial->bias};
     const double start = akin__seconds();
-    akin__gemm(kernels, s->m, trial->a, s->k, &trial->b, &epilogue, trial->out,
-               s->n, trial->scratch);
+    akin__gemm(kernels, trial->shape.m, &trial->a, &trial->b, &epilogue,
+               trial->out, trial->shape.n * sizeof *trial->out);
     const double took = akin__seconds() - start;
     if (took < trial->best)
         trial->best = took;
+}
+
+/* Operations a second of all trials at their best. */
+static double pace_of(const struct trial *trial, size_t count)
+{
+    double operations = 0, took = 0;
+    for (size_t i = 0; i < count; i++) {
+        const struct akin__shape *s = &trial[i].shape;
+        const double times = (double)s->times;
+        operations += 2 * times * (double)s->m * (double)s->k * (double)s->n;
+        took += times * trial[i].best;
+    }
+    return operations / took;
 }
 
 akin_status akin__gemm_share(const struct akin__kernels *kernels,
@@ -174,29 +226,20 @@ akin_status akin__gemm_share(const struct akin__kernels *kernels,
                              double seconds, double *share, akin_error *err)
 {
     akin_status status = AKIN_OK;
-    double peak = 0, operations = 0, took = 0;
-    const double start = akin__seconds();
-    struct trial *trial = NULL;
+    double peak = 0;
+    struct trial *trial = akin__calloc(count, sizeof *trial);
     *share = 0;
-    if (precision != AKIN_PRECISION_F32)
-        return AKIN_OK; /* no such GEMM yet */
-    trial = akin__calloc(count, sizeof *trial);
     AKIN_CHECK(trial, err, AKIN_ENOMEM, "no memory to measure the GEMM");
     for (size_t i = 0; i < count; i++)
-        AKIN_CHECK(trial_open(&trial[i], kernels, &shape[i]), err, AKIN_ENOMEM,
-                   "no memory to measure the GEMM");
+        AKIN_TRY(trial_open(&trial[i], kernels, precision, &shape[i], err));
+    const double start = akin__seconds();
     do {
         const double pace = peak_pace(kernels, precision);
         peak = pace > peak ? pace : peak;
         for (size_t i = 0; i < count; i++)
             trial_run(&trial[i], kernels);
     } while (akin__seconds() - start < seconds);
-    for (size_t i = 0; i < count; i++) {
-        const struct akin__shape *s = &trial[i].shape;
-        operations += 2.0 * (double)s->m * (double)s->k * (double)s->n;
-        took += trial[i].best;
-    }
-    *share = peak > 0 ? operations / took / peak : 0;
+    *share = peak > 0 ? pace_of(trial, count) / peak : 0;
 out:
     for (size_t i = 0; trial && i < count; i++)
         trial_close(&trial[i]);

@@ -13,9 +13,9 @@
 #include "akin.h"
 #include "math/kernels.h"
 
-/* A [m][k] times B [k][n]. */
+/* A [m][k] times B [k][n], so many times. */
 struct akin__shape {
-    size_t m, k, n;
+    size_t m, k, n, times;
 };
 
 /*

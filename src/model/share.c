@@ -6,13 +6,15 @@
 akin_status akin__network_share(const struct akin__network *network,
                                 double seconds, double *share, akin_error *err)
 {
-    const struct akin__config *c = &network->config;
-    const size_t m = network->tokens, mlp = c->mlp;
+    const struct akin__block *block = &network->blocks[0];
+    const struct akin__mlp_part *part = &block->part[0];
+    const size_t m = network->tokens, parts = network->parts;
     const struct akin__shape shape[] = {
-        {m, c->width, 3 * c->width},
-        {m, c->width, c->width},
-        {m, c->width, c->swiglu ? 2 * mlp : mlp},
-        {m, mlp, c->width},
+        {m, block->q.k, block->q.n, 1},
+        {m, block->kv.k, block->kv.n, 1},
+        {m, block->out.k, block->out.n, 1},
+        {m, part->fc1.k, part->fc1.n, part->side.n ? 2 * parts : parts},
+        {m, part->fc2.k, part->fc2.n, parts},
     };
     return akin__gemm_share(network->kernels, network->precision, shape,
                             sizeof shape / sizeof *shape, seconds, share, err);
