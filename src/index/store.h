@@ -69,6 +69,7 @@ akin_status akin__index_find_content(akin_index *index,
  * each model ordinal m below `models`, is its vector [dim] (any length: it is
  * normalised here) or NULL; `same_as` is an entry whose rows serve where
  * vectors[m] is NULL (itself, to keep its own; a twin of equal content), or 0.
+ * A twin whose content has changed by now serves nobody.
  */
 akin_status akin__index_put(akin_index *index, const char *path,
                             const struct akin__entry *entry,
