@@ -43,8 +43,9 @@ struct akin__entry {
 /*
  * The model's place in this index (its ordinal), added and committed if the
  * name is new.
- * AKIN_EINDEX when the name is there with another fingerprint, pool, precision
- * or EXIF choice; the message says which and what to do.
+ * AKIN_EINDEX when the name is there with another fingerprint or pool, or the
+ * index with another precision, EXIF choice or decoding; the message says which
+ * and what to do.
  */
 akin_status akin__index_model(akin_index *index, const akin_model *model,
                               size_t *ordinal, akin_error *err) AKIN_MUST_CHECK;
