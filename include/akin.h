@@ -436,7 +436,7 @@ typedef struct akin_index_report {
 
 typedef struct akin_index_options {
     size_t size;
-    int threads; /* 0: all processors */
+    int threads; /* 0: all processors; one more thread reads ahead */
     int retry;   /* try again what failed before */
     int strict;  /* as in akin_decode_options */
     const akin_limits *limits;

@@ -12,6 +12,7 @@ import unittest
 
 import support
 import numpy
+import PIL.Image
 from cli_case import CLIP, DINO, Case
 
 TWO = [['--precision', 'int8'], ['--precision', 'bf16'], ['--decode', 'fast']]
@@ -44,6 +45,22 @@ class Options(Case):
     def test_an_index_records_decoding_beside_exif(self):
         self.index('--decode', 'fast', '--exif', 'off')
         self.assertEqual(self.models(), [('f32', 3)] * 2)
+
+    def test_the_size_of_a_picture_is_that_of_its_file(self):
+        turned = PIL.Image.Exif()
+        turned[0x0112] = 6
+        drawing = PIL.Image.fromarray(support.drawing(2400, 1800, 1))
+        drawing.save(self.photo('plain.jpg'))
+        drawing.save(self.photo('turned.jpg'), exif=turned)
+        for how, size in (('on', (1800, 2400)), ('off', (2400, 1800))):
+            self.index('--decode', 'fast', '--exif', how)
+            sizes = dict((path.decode(), size) for path, *size in
+                         sqlite3.connect(
+                             self.path('x.akin', 'catalog.db')).execute(
+                             'SELECT path, width, height FROM files'))
+            self.assertEqual(sizes['photos/plain.jpg'], [2400, 1800])
+            self.assertEqual(sizes['photos/turned.jpg'], list(size))
+            shutil.rmtree(self.path('x.akin'))
 
     def test_later_runs_follow_without_being_told(self):
         for option in TWO:
