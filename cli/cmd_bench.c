@@ -11,6 +11,7 @@
 
 #include "base/machine.h"
 #include "base/memory.h"
+#include "base/precision.h"
 #include "base/text.h"
 #include "cli.h"
 #include "commands.h"
@@ -24,12 +25,6 @@ enum {
     PRECISIONS = AKIN_PRECISION_INT8 + 1,
     ROUNDS = 3,
     SAMPLE = 32 /* pictures of the folder, spread over it */
-};
-
-static const char *const precision_name[PRECISIONS] = {
-    [AKIN_PRECISION_F32] = "f32",
-    [AKIN_PRECISION_BF16] = "bf16",
-    [AKIN_PRECISION_INT8] = "int8",
 };
 
 struct bench {
@@ -209,7 +204,7 @@ static int print_speed(struct bench *b, int precision, const char *cpu,
     char size[32];
     const struct akin__speed s = {
         .model = b->called,
-        .precision = precision_name[precision],
+        .precision = akin__precision_name((akin_precision)precision),
         .cpu = cpu,
         .kernels = rounds->of[0].kernels,
         .threads = rounds->of[0].threads,
@@ -361,7 +356,8 @@ static int judge(struct bench *b, const char *name, int precision,
                  const struct vectors *reference)
 {
     struct vectors v = {0};
-    struct akin__truth truth = {.precision = precision_name[precision]};
+    struct akin__truth truth = {
+        .precision = akin__precision_name((akin_precision)precision)};
     akin_error err;
     int code = embed(b, name, precision, &reference->paths, &v);
     if (!code &&

@@ -15,9 +15,9 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "base/thread.h"
-#include "embed/parts.h"
+#include "embed/model.h"
+#include "embed/session.h"
 #include "image/limits.h"
-#include "model/forward.h"
 #include "model/share.h"
 
 enum { MOST_THREADS = 256 }; /* what akin__parallel starts */
@@ -37,40 +37,55 @@ struct bench {
     struct tally *tally; /* [threads] */
 };
 
-/* The scratch memory of one thread. */
+/* The stream of one thread; each of its slots holds a picture. */
 struct lane {
-    struct akin__stream *stream;
-    struct akin__preprocess_scratch scratch;
-    float *pixels; /* [3][height][width] */
-    float *vector; /* [dim] */
+    akin_session *session;
+    size_t batch;   /* slots */
+    float *vectors; /* [batch][dim] */
 };
+
+/* Made pixels in every slot; noise, which no step can make shorter. */
+static akin_status fill_slots(struct lane *lane, const akin_model *model,
+                              akin_error *err)
+{
+    akin_image image = {.width = (uint32_t)model->network->width,
+                        .height = (uint32_t)model->network->height};
+    const size_t bytes = 3 * (size_t)image.width * image.height;
+    uint32_t state = 1;
+    akin_status status = AKIN_OK;
+    image.stride = 3 * (size_t)image.width;
+    image.pixels = akin__alloc(bytes, 1);
+    AKIN_CHECK(image.pixels, err, AKIN_ENOMEM, "no memory to measure");
+    for (size_t i = 0; i < bytes; i++) {
+        state = state * 1664525 + 1013904223;
+        image.pixels[i] = (uint8_t)(state >> 24);
+    }
+    for (size_t slot = 0; slot < lane->batch; slot++)
+        AKIN_TRY(akin__session_place(lane->session, slot, &image, err));
+out:
+    akin__free(image.pixels);
+    return status;
+}
 
 static void close_lane(struct lane *lane)
 {
-    akin__stream_close(&lane->stream);
-    akin__preprocess_scratch_free(&lane->scratch);
-    akin__free(lane->pixels);
-    akin__free(lane->vector);
+    akin_session_close(&lane->session);
+    akin__free(lane->vectors);
 }
 
-/* With an input of made pixels in it, and every page of memory touched. */
+/* Runs once, so that every page of memory is there. */
 static akin_status open_lane(struct lane *lane, const akin_model *model,
                              akin_error *err)
 {
-    const struct akin__network *n = akin__model_network(model);
-    const size_t count = 3 * n->height * n->width;
-    uint32_t state = 1;
-    lane->pixels = akin__alloc_aligned(count, sizeof(float));
-    lane->vector = akin__alloc_aligned(n->dim, sizeof(float));
-    if (!lane->pixels || !lane->vector)
-        return akin__fail(err, AKIN_ENOMEM, "no memory to measure");
-    for (size_t i = 0; i < count; i++) {
-        state = state * 1664525 + 1013904223;
-        lane->pixels[i] = (float)(state >> 8) * 0x1p-22f - 2;
-    }
-    const akin_status status = akin__stream_open(&lane->stream, n, 1, err);
-    if (!status)
-        akin__stream_run(lane->stream, 1, lane->pixels, lane->vector);
+    akin_status status = AKIN_OK;
+    lane->batch = akin__model_batch(model);
+    lane->vectors =
+        akin__alloc(lane->batch * akin_model_dim(model), sizeof(float));
+    AKIN_CHECK(lane->vectors, err, AKIN_ENOMEM, "no memory to measure");
+    AKIN_TRY(akin_session_open(&lane->session, model, err));
+    AKIN_TRY(fill_slots(lane, model, err));
+    akin__session_run(lane->session, lane->batch, lane->vectors);
+out:
     return status;
 }
 
@@ -82,10 +97,10 @@ static void lap(double *sum, double *mark)
     *mark = now;
 }
 
-/* One file all the way to its vector. */
-static akin_status embed_file(const struct bench *bench, struct lane *lane,
-                              const char *path, struct tally *tally,
-                              akin_error *err)
+/* A file into a slot. */
+static akin_status place_file(const struct bench *bench, struct lane *lane,
+                              size_t slot, const char *path,
+                              struct tally *tally, akin_error *err)
 {
     const akin_decode_options decode = {.size = sizeof decode,
                                         .exif = akin_model_exif(bench->model),
@@ -104,46 +119,40 @@ static akin_status embed_file(const struct bench *bench, struct lane *lane,
         akin__fail_in(err, status, path);
     AKIN_TRY(status);
     lap(&tally->decode, &mark);
-    AKIN_TRY(akin__preprocess_run(akin__model_preprocess(bench->model), &image,
-                                  &lane->scratch, lane->pixels, err));
+    AKIN_TRY(akin__session_place(lane->session, slot, &image, err));
     lap(&tally->resize, &mark);
-    akin__stream_run(lane->stream, 1, lane->pixels, lane->vector);
 out:
     akin_image_free(&image);
     akin__free(bytes);
     return status;
 }
 
-/* What each thread does until its time is up; the items are the threads. */
-static akin_status work(struct bench *bench, size_t item, akin_error *err)
+/* What a thread does until its time is up; the items are the threads. Files
+ * are dealt out to them in turn. */
+static akin_status work(void *context, size_t item, int thread, akin_error *err)
 {
+    struct bench *bench = context;
     const akin_bench_options *o = &bench->options;
     struct tally *tally = &bench->tally[item];
     struct lane lane = {0};
     akin_status status = AKIN_OK;
     size_t next = item;
+    (void)thread;
     AKIN_TRY(open_lane(&lane, bench->model, err));
     const double begun = akin__seconds();
     do {
-        if (o->files)
-            AKIN_TRY(
-                embed_file(bench, &lane, o->file[next % o->files], tally, err));
-        else
-            akin__stream_run(lane.stream, 1, lane.pixels, lane.vector);
-        next += (size_t)o->threads;
-        tally->images++;
+        for (size_t slot = 0; o->files && slot < lane.batch; slot++) {
+            AKIN_TRY(place_file(bench, &lane, slot, o->file[next % o->files],
+                                tally, err));
+            next += (size_t)o->threads;
+        }
+        akin__session_run(lane.session, lane.batch, lane.vectors);
+        tally->images += (double)lane.batch;
         tally->seconds = akin__seconds() - begun;
     } while (tally->seconds < o->seconds);
 out:
     close_lane(&lane);
     return status;
-}
-
-static akin_status work_item(void *context, size_t item, int thread,
-                             akin_error *err)
-{
-    (void)thread;
-    return work(context, item, err);
 }
 
 /* All threads at once; what they did together is in *sum, with the images a
@@ -156,7 +165,7 @@ static akin_status measure(struct bench *bench, struct tally *sum, double *rate,
     memset(bench->tally, 0, (size_t)threads * sizeof *bench->tally);
     *rate = 0;
     const akin_status status =
-        akin__parallel(threads, (size_t)threads, work_item, bench, err);
+        akin__parallel(threads, (size_t)threads, work, bench, err);
     for (int i = 0; i < threads && !status; i++) {
         const struct tally *t = &bench->tally[i];
         sum->images += t->images;
@@ -202,7 +211,7 @@ akin_status akin_bench_run(const akin_model *model,
     AKIN_CHECK(bench.tally, err, AKIN_ENOMEM, "no memory for %d threads",
                threads);
     result->threads = threads;
-    const struct akin__network *n = akin__model_network(model);
+    const struct akin__network *n = model->network;
     result->kernels = n->kernels->tiles[n->precision].path;
 
     bench.options.files = 0;
@@ -214,9 +223,8 @@ akin_status akin_bench_run(const akin_model *model,
         result->decode = threads * sum.images / sum.decode;
         result->resize = threads * sum.images / sum.resize;
     }
-    AKIN_TRY(akin__network_share(akin__model_network(model),
-                                 bench.options.seconds / 2, &result->gemm_share,
-                                 err));
+    AKIN_TRY(akin__network_share(n, akin__model_batch(model), SHARE_SECONDS,
+                                 &result->gemm_share, err));
 out:
     akin__free(bench.tally);
     return status;

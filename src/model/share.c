@@ -4,11 +4,12 @@
 #include "math/pace.h"
 
 akin_status akin__network_share(const struct akin__network *network,
-                                double seconds, double *share, akin_error *err)
+                                size_t batch, double seconds, double *share,
+                                akin_error *err)
 {
     const struct akin__block *block = &network->blocks[0];
     const struct akin__mlp_part *part = &block->part[0];
-    const size_t m = network->tokens, parts = network->parts;
+    const size_t m = batch * network->tokens, parts = network->parts;
     const struct akin__shape shape[] = {
         {m, block->q.k, block->q.n, 1},
         {m, block->kv.k, block->kv.n, 1},

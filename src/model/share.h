@@ -6,8 +6,9 @@
 #include "model/network.h"
 
 /* akin__gemm_share (math/pace.h) over the matrix products of one block with
- * one image, made numbers in the place of weights. */
+ * `batch` images, made numbers in the place of weights. */
 akin_status akin__network_share(const struct akin__network *network,
-                                double seconds, double *share, akin_error *err);
+                                size_t batch, double seconds, double *share,
+                                akin_error *err);
 
 #endif
