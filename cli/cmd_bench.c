@@ -458,5 +458,5 @@ const struct cli_command cli_bench = {
                 {"precision", "only this one; again for a second"},
                 {"accuracy", "compare the vectors with those of f32"},
                 {"threads", "processors to use (all)"},
-                {"json", "a line for each model and precision: docs/json.md"}},
+                {"json", "a line for each precision: docs/json.md"}},
 };
