@@ -31,6 +31,7 @@ struct reader {
     char first_warning[JMSG_LENGTH_MAX];
     bool cut;      /* the file ends early */
     uint8_t *cmyk; /* [width][4]: one row */
+    struct array *coefficients[MAX_COMPONENTS];
     struct akin__decode *decode;
 };
 
@@ -141,6 +142,57 @@ static uint64_t memory_for(struct jpeg_decompress_struct *jpeg)
            rows;
 }
 
+/*
+ * libjpeg's "virtual arrays", in which a file of several scans gathers the
+ * coefficients of a component: akin's memory, where huge pages make such files
+ * a tenth faster than libjpeg's own. memory_for has held them against the
+ * limit.
+ */
+struct array {
+    JDIMENSION height;
+    JBLOCKROW row[]; /* [height], and then the blocks */
+};
+
+static jvirt_barray_ptr new_array(j_common_ptr jpeg, int pool, boolean zeroed,
+                                  JDIMENSION width, JDIMENSION height,
+                                  JDIMENSION at_once)
+{
+    enum { LINE = 64 }; /* bytes; libjpeg's vector code wants 32 */
+    struct reader *r = reader_of(jpeg);
+    const size_t row = width * sizeof(JBLOCK);
+    const size_t head = sizeof(struct array) + height * sizeof(JBLOCKROW);
+    struct array *array = NULL;
+    int i = 0;
+    (void)pool, (void)zeroed, (void)at_once;
+    while (i < MAX_COMPONENTS && r->coefficients[i])
+        i++;
+    if (i < MAX_COMPONENTS)
+        array = r->coefficients[i] =
+            akin__calloc(1, head + LINE + row * height);
+    if (!array)
+        refuse(r, akin__fail(r->decode->err, AKIN_ENOMEM,
+                             "no memory to decode this JPEG"));
+    uint8_t *block = (uint8_t *)array + head;
+    block += LINE - (uintptr_t)block % LINE;
+    array->height = height;
+    for (JDIMENSION y = 0; y < height; y++)
+        array->row[y] = (JBLOCKROW)(void *)(block + y * row);
+    return (jvirt_barray_ptr)(void *)array;
+}
+
+static JBLOCKARRAY rows_of_array(j_common_ptr jpeg, jvirt_barray_ptr of,
+                                 JDIMENSION first, JDIMENSION count,
+                                 boolean writable)
+{
+    struct array *array = (struct array *)(void *)of;
+    (void)writable;
+    if (first > array->height || count > array->height - first)
+        refuse(reader_of(jpeg),
+               akin__fail(reader_of(jpeg)->decode->err, AKIN_EFORMAT,
+                          "JPEG: rows of blocks that are not there"));
+    return array->row + first;
+}
+
 /* Pillow's reading of CMYK as Adobe writes it, inverted. */
 static void cmyk_to_rgb(uint8_t *rgb, const uint8_t *cmyk, size_t width)
 {
@@ -181,6 +233,8 @@ static akin_status read_image(struct reader *r)
     akin_status status;
     jpeg_create_decompress(jpeg);
     jpeg->progress = &r->progress;
+    jpeg->mem->request_virt_barray = new_array;
+    jpeg->mem->access_virt_barray = rows_of_array;
     jpeg_mem_src(jpeg, decode->bytes, decode->count);
     jpeg->src->skip_input_data = on_skip;
     jpeg_read_header(jpeg, TRUE);
@@ -245,5 +299,7 @@ akin_status akin__decode_jpeg(struct akin__decode *decode)
     const akin_status status = run(&r);
     jpeg_destroy_decompress(&r.jpeg);
     akin__free(r.cmyk);
+    for (int i = 0; i < MAX_COMPONENTS; i++)
+        akin__free(r.coefficients[i]);
     return status;
 }
