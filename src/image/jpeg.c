@@ -1,6 +1,6 @@
 /*
  * JPEG through libjpeg-turbo, as Pillow uses it: the slow exact inverse DCT,
- * fancy upsampling, no scaling while decoding.
+ * fancy upsampling, no scaling while decoding but where AKIN_DECODE_FAST asks.
  *
  * Untrusted: memory is estimated before decoding, scans are counted while
  * decoding (a file of 40 KB can ask for minutes), and too many warnings end
@@ -20,7 +20,12 @@
 #include "image/decoder.h"
 #include "image/exif.h"
 
-enum { BATCH = 16 }; /* rows asked for at once */
+enum {
+    BATCH = 16, /* rows asked for at once */
+    FAST_SIDE =
+        768 /* pixels that the shorter side keeps in a fast decode: three
+               for each of the 256 that a model's input is cut from */
+};
 
 struct reader {
     struct jpeg_decompress_struct jpeg;
@@ -225,6 +230,22 @@ static void read_rows(struct reader *r)
     }
 }
 
+/* Leave out the high frequencies of each block while the picture stays large
+ * enough. */
+static void shrink(struct reader *r)
+{
+    struct jpeg_decompress_struct *jpeg = &r->jpeg;
+    const JDIMENSION w = jpeg->image_width, h = jpeg->image_height;
+    const JDIMENSION shorter = w < h ? w : h;
+    unsigned by = 1;
+    while (by < 8 && shorter / (2 * by) >= FAST_SIDE)
+        by *= 2;
+    jpeg->scale_num = 1;
+    jpeg->scale_denom = by;
+    r->decode->full_width = w;
+    r->decode->full_height = h;
+}
+
 /* Everything between here and its return may jump back to run(). */
 static akin_status read_image(struct reader *r)
 {
@@ -238,14 +259,20 @@ static akin_status read_image(struct reader *r)
     jpeg_mem_src(jpeg, decode->bytes, decode->count);
     jpeg->src->skip_input_data = on_skip;
     jpeg_read_header(jpeg, TRUE);
-    status = akin__image_new(decode, jpeg->image_width, jpeg->image_height);
+    status = akin__image_check(decode, jpeg->image_width, jpeg->image_height);
     if (!status)
         status = akin__image_memory(decode, memory_for(jpeg));
     if (status)
         return status;
     jpeg->out_color_space = jpeg->num_components == 4 ? JCS_CMYK : JCS_RGB;
+    if (decode->fast)
+        shrink(r);
+    jpeg_calc_output_dimensions(jpeg);
+    status = akin__image_new(decode, jpeg->output_width, jpeg->output_height);
+    if (status)
+        return status;
     if (jpeg->num_components == 4) {
-        r->cmyk = akin__alloc(jpeg->image_width, 4);
+        r->cmyk = akin__alloc(jpeg->output_width, 4);
         if (!r->cmyk)
             return akin__fail(decode->err, AKIN_ENOMEM, "no memory for a row");
     }
