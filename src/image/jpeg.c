@@ -20,12 +20,11 @@
 #include "image/decoder.h"
 #include "image/exif.h"
 
-enum {
-    BATCH = 16, /* rows asked for at once */
-    FAST_SIDE =
-        768 /* pixels that the shorter side keeps in a fast decode: three
-               for each of the 256 that a model's input is cut from */
-};
+/* Pixels that the shorter side keeps in a fast decode: three for each of the
+ * 256 that a model's input is cut from. */
+enum { FAST_SIDE = 768 };
+
+enum { BATCH = 16 }; /* rows asked for at once */
 
 struct reader {
     struct jpeg_decompress_struct jpeg;
