@@ -84,7 +84,7 @@ def theirs(prepare, path):
 
 def is_equal(akin, name, prepare, path):
     with tempfile.NamedTemporaryFile() as out:
-        akin.ask(name[0].upper(), path, out.name)
+        akin.ask('t' + name[0].upper(), path, out.name)
         ours = np.fromfile(out.name, np.float32)
     image = Image.open(path).convert('RGB')
     want = prepare(images=image, return_tensors='np')['pixel_values']
@@ -94,8 +94,8 @@ def is_equal(akin, name, prepare, path):
 
 def measure(akin, name, prepare, path, rounds):
     ways = {'pillow': lambda: theirs(prepare, path),
-            'exact': lambda: akin.ask(name[0].upper(), path),
-            'fast': lambda: akin.ask(name[0].upper() + 'f', path)}
+            'exact': lambda: akin.ask('t' + name[0].upper(), path),
+            'fast': lambda: akin.ask('tf' + name[0].upper(), path)}
     best = dict.fromkeys(ways, (float('inf'),) * 2)
     for _ in range(rounds):
         for way, run in ways.items():

@@ -6,15 +6,15 @@
  *
  * and answers each with a line on stdout:
  *
- *   ok<TAB>WIDTH<TAB>HEIGHT<TAB>FORMAT<TAB>WARNING and, each after a tab, the
- *   width and height before a fast decode, the milliseconds of reading and
- *   decoding and those of preparing      or      CODE<TAB>MESSAGE
+ *   ok<TAB>WIDTH<TAB>HEIGHT<TAB>FORMAT<TAB>WARNING<TAB>FULL_WIDTH<TAB>
+ *   FULL_HEIGHT      or      CODE<TAB>MESSAGE
  *
  * MODE is letters: e upright as EXIF says (else as stored), s strict, f a fast
- * decode; and then nothing for the RGB bytes, or C / D for the float32 input of
- * CLIP / DINOv2, or c / d for the same as bytes before the arithmetic, written
- * to OUT ("-": not at all). A MODE of FILE:/... takes preprocessor_config.json
- * from there.
+ * decode, t two more columns: the milliseconds of reading and decoding, and
+ * those of preparing; and then nothing for the RGB bytes, or C / D for the
+ * float32 input of CLIP / DINOv2, or c / d for the same as bytes before the
+ * arithmetic, written to OUT ("-": not at all). A MODE of FILE:/... takes
+ * preprocessor_config.json from there.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -95,9 +95,12 @@ static void answer(const char *mode, const char *out, const char *path)
     if (status)
         printf("%d\t%s\n", status, err.message);
     else
-        printf("ok\t%u\t%u\t%s\t%s\t%u\t%u\t%.3f\t%.3f\n", image.width,
-               image.height, info.format, info.warning, info.full_width,
-               info.full_height, decoded_ms, prepared_ms);
+        printf("ok\t%u\t%u\t%s\t%s\t%u\t%u", image.width, image.height,
+               info.format, info.warning, info.full_width, info.full_height);
+    if (!status && !config && strchr(mode, 't'))
+        printf("\t%.3f\t%.3f", decoded_ms, prepared_ms);
+    if (!status)
+        putchar('\n');
     fflush(stdout);
     akin_image_free(&image);
 }
