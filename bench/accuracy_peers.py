@@ -28,8 +28,9 @@ def pixels_of(model, files):
     from PIL import Image, ImageOps
     with open(os.path.join(model, 'preprocessor_config.json')) as f:
         kind = json.load(f)['image_processor_type']
-    kind = getattr(transformers, kind.removesuffix('Fast'))
-    processor = kind.from_pretrained(model)
+    kind = kind.removesuffix('Fast').removesuffix('Pil')
+    processor = (getattr(transformers, kind + 'Pil', None) or
+                 getattr(transformers, kind)).from_pretrained(model)
     return np.concatenate([np.asarray(processor(
         ImageOps.exif_transpose(Image.open(file)).convert('RGB'),
         return_tensors='np')['pixel_values'], np.float32) for file in files])

@@ -29,7 +29,9 @@ from places import BUILD, TOP, photo_folder
 
 def gemm(told):
     program = os.path.join(BUILD, 'bench', 'gemm_bench')
-    return [program, '0.1' if told.quick else '3'] * os.path.exists(program)
+    if not os.path.exists(program):
+        return []
+    return [program, *['--json'] * told.json, *['--rounds', '1'] * told.quick]
 
 
 def script(name, *how):
@@ -55,27 +57,35 @@ def article(told):
 
 
 def photo(told):
-    return script('photo.py')
+    return script('photo.py', *['--json'] * told.json,
+                  *['--rounds', '1'] * told.quick)
 
 
 PARTS = {part.__name__: part
          for part in (gemm, network, accuracy, article, photo)}
 
 
+def documents(text):
+    """The JSON in the text: one document, a list of them, or one a line."""
+    try:
+        whole = json.loads(text)
+        return whole if isinstance(whole, list) else [whole]
+    except ValueError:
+        return [json.loads(line) for line in text.splitlines() if line]
+
+
 def run(part, command, told):
-    """Its lines, as they come; with --json those that are JSON."""
     if not told.json:
         print(f'\n== {part}', flush=True)
     if not command:
         print(f'{part}: not in this build', file=sys.stderr)
         return 0
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    for line in process.stdout:
-        if not told.json:
-            print(line, end='', flush=True)
-        elif line.startswith('{'):
-            print(json.dumps({'part': part, **json.loads(line)}), flush=True)
-    return process.wait()
+    if not told.json:
+        return subprocess.run(command).returncode
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
+    for document in documents(done.stdout):
+        print(json.dumps({'part': part, **document}), flush=True)
+    return done.returncode
 
 
 def main():

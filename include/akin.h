@@ -95,7 +95,8 @@ typedef enum akin_exif {
 typedef enum akin_decode {
     AKIN_DECODE_EXACT = 0, /* every pixel, as Pillow decodes it */
     AKIN_DECODE_FAST = 1   /* a JPEG at 1/2, 1/4 or 1/8 of its size as long as
-                              the shorter side keeps 768 pixels */
+                              the shorter side keeps 768 pixels: other vectors,
+                              docs/decoding.md */
 } akin_decode;
 
 typedef struct akin_decode_options {
@@ -109,8 +110,10 @@ typedef struct akin_decode_options {
 typedef struct akin_image_info {
     const char *format;                   /* "jpeg", "png", ...: a constant */
     uint32_t stored_width, stored_height; /* before turning */
-    uint32_t orientation; /* EXIF orientation 1 to 8; 1 if none */
-    char warning[256];    /* empty, or why the picture is partial */
+    uint32_t orientation;             /* EXIF orientation 1 to 8; 1 if none */
+    char warning[256];                /* empty, or why the picture is partial */
+    uint32_t full_width, full_height; /* upright, before AKIN_DECODE_FAST made
+                                         the picture smaller; else its own */
 } akin_image_info;
 
 /*

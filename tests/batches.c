@@ -1,6 +1,6 @@
 /*
- * batches MODEL FILE..: whether akin_embed_images gives for every number of
- * pictures, and in any order, the bits that they get one by one.
+ * batches MODEL FILE..: whether akin_embed_images gives in every precision, for
+ * every number of pictures and in any order, the bits that they get one by one.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -39,33 +39,46 @@ static int compare(akin_session *session, const akin_image *images, size_t all,
     return differing;
 }
 
-int main(int argc, char **argv)
+/* Every batch of the pictures in one precision. */
+static int compare_all(const char *name, akin_precision precision,
+                       const akin_image *images, size_t all)
 {
-    const akin_model_options options = {.size = sizeof options};
-    const size_t all = (size_t)argc - 2;
+    const akin_model_options options = {.size = sizeof options,
+                                        .precision = precision};
     akin_model *model = NULL;
     akin_session *session = NULL;
-    akin_image images[MOST];
-    if (argc < 3 || all > MOST)
-        return 2;
-    if (akin_model_open(&model, argv[1], &options, &err) ||
+    if (akin_model_open(&model, name, &options, &err) ||
         akin_session_open(&session, model, &err))
-        return fail(argv[1]);
+        return fail(name);
     const size_t dim = akin_model_dim(model);
     float *alone = calloc(all, dim * sizeof(float));
     int differing = 0;
     for (size_t i = 0; i < all; i++)
-        if (akin_image_read(&images[i], argv[i + 2], NULL, NULL, &err) ||
-            akin_embed_image(session, &images[i], alone + i * dim, &err))
-            return fail(argv[i + 2]);
+        if (akin_embed_image(session, &images[i], alone + i * dim, &err))
+            differing = fail("a picture");
     for (size_t count = 0; count <= all; count++)
         for (size_t first = 0; first < all; first++)
             differing +=
                 compare(session, images, all, first, count, alone, dim);
-    for (size_t i = 0; i < all; i++)
-        akin_image_free(&images[i]);
     free(alone);
     akin_session_close(&session);
     akin_model_close(&model);
+    return differing;
+}
+
+int main(int argc, char **argv)
+{
+    const size_t all = (size_t)argc - 2;
+    akin_image images[MOST];
+    int differing = 0;
+    if (argc < 3 || all > MOST)
+        return 2;
+    for (size_t i = 0; i < all; i++)
+        if (akin_image_read(&images[i], argv[i + 2], NULL, NULL, &err))
+            return fail(argv[i + 2]);
+    for (int p = AKIN_PRECISION_F32; p <= AKIN_PRECISION_INT8; p++)
+        differing += compare_all(argv[1], (akin_precision)p, images, all);
+    for (size_t i = 0; i < all; i++)
+        akin_image_free(&images[i]);
     return differing != 0;
 }

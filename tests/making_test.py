@@ -141,9 +141,17 @@ class Batches(Case):
 
     def test_any_number_of_threads_gives_the_same_bits(self):
         self.copies()
-        one = self.rows('--threads', '1')
-        for threads in ('2', '4'):
-            self.assertEqual(self.rows('--threads', threads), one)
+        for precision in ('f32', 'bf16', 'int8'):
+            how = ['--precision', precision, '--threads']
+            one = self.rows(*how, '1')
+            for threads in ('2', '4'):
+                self.assertEqual(self.rows(*how, threads), one)
+
+    def test_each_precision_gives_vectors_of_its_own(self):
+        rows = [self.rows('--precision', precision)
+                for precision in ('f32', 'bf16', 'int8')]
+        for model in (0, 1):
+            self.assertEqual(len({r[model][0] for r in rows}), 3)
 
     def test_an_index_holds_what_each_picture_gives_alone(self):
         self.index('--threads', '2')

@@ -197,6 +197,30 @@ static void of_equal_files_the_one_that_is_gone_is_found(void)
     clean();
 }
 
+/* Between finding a twin and using its rows, the twin may have been read anew.
+ */
+static void a_twin_that_has_changed_lends_no_rows(void)
+{
+    akin_index *index = make_index();
+    EXPECT_INT(put(index, "b.jpg", 2), AKIN_OK);
+    const struct akin__entry twin = find(index, "b.jpg");
+    const struct akin__entry copy = entry_of(2);
+    struct akin__entry changed = entry_of(3);
+    float vector[DIM];
+    const float *vectors[1] = {vector};
+    changed.id = twin.id;
+    vector_of(3, vector);
+    EXPECT_INT(
+        akin__index_put(index, at("b.jpg"), &changed, vectors, 1, 0, &err),
+        AKIN_OK);
+    EXPECT_INT(
+        akin__index_put(index, at("a.jpg"), &copy, NULL, 0, twin.id, &err),
+        AKIN_OK);
+    EXPECT_INT(find(index, "a.jpg").rows, 0);
+    akin_index_close(&index);
+    clean();
+}
+
 static void a_failed_file_is_no_twin_and_is_listed(void)
 {
     akin_index *index = make_index();
@@ -676,6 +700,7 @@ int main(void)
     RUN(a_second_model_is_added_to_what_a_file_has);
     RUN(a_moved_file_keeps_its_row);
     RUN(of_equal_files_the_one_that_is_gone_is_found);
+    RUN(a_twin_that_has_changed_lends_no_rows);
     RUN(a_failed_file_is_no_twin_and_is_listed);
     RUN(failures_are_told_in_order_of_path);
     RUN(a_folder_holds_what_lies_below_it_and_no_more);

@@ -183,17 +183,11 @@ akin_status akin__job_recognise(struct akin__job *job, akin_error *err)
     return give_index(job->line, status, err);
 }
 
-void akin__job_describe(struct akin__job *job, const akin_image *image,
-                        const akin_image_info *info)
+void akin__job_describe(struct akin__job *job, const akin_image_info *info)
 {
     struct akin__entry *next = &job->next;
-    const uint32_t width = info->stored_width, height = info->stored_height;
-    const bool whole = (image->width == width && image->height == height) ||
-                       (image->width == height && image->height == width);
-    const bool sideways =
-        info->orientation > 4 && job->line->decode.exif == AKIN_EXIF_ON;
-    next->width = whole ? image->width : sideways ? height : width;
-    next->height = whole ? image->height : sideways ? width : height;
+    next->width = info->full_width;
+    next->height = info->full_height;
     snprintf(next->format, sizeof next->format, "%s", info->format);
     snprintf(next->reason, sizeof next->reason, "%s", info->warning);
 }

@@ -49,8 +49,7 @@ akin_status akin__job_recognise(struct akin__job *job, akin_error *err);
 
 /* What is to be remembered of the picture. Its size is that of the file's
  * picture; fast decoding gives a smaller image. */
-void akin__job_describe(struct akin__job *job, const akin_image *image,
-                        const akin_image_info *info);
+void akin__job_describe(struct akin__job *job, const akin_image_info *info);
 
 /* Stage the entry with the vectors that were needed. */
 akin_status akin__job_put(struct akin__job *job, akin_error *err);

@@ -1,14 +1,27 @@
 /*
  * Model: preprocessing and network of one model folder behind akin_model.
  */
-#include "embed/model.h"
-
 #include <string.h>
 
+#include "akin.h"
 #include "base/error.h"
+#include "base/hash.h"
 #include "base/memory.h"
 #include "base/precision.h"
 #include "base/text.h"
+#include "embed/parts.h"
+#include "image/preprocess.h"
+#include "model/network.h"
+#include "model/place.h"
+
+struct akin_model {
+    struct akin__weights_place place;
+    struct akin__preprocess preprocess;
+    struct akin__network *network;
+    akin_exif exif;
+    akin_decode decode;
+    char fingerprint[2 * AKIN__SHA256_BYTES + 1];
+};
 
 static const char *family_name(const struct akin__config *config)
 {
@@ -187,4 +200,14 @@ size_t akin_model_dim(const akin_model *model)
 const char *akin_model_fingerprint(const akin_model *model)
 {
     return model->fingerprint;
+}
+
+const struct akin__network *akin__model_network(const akin_model *model)
+{
+    return model->network;
+}
+
+const struct akin__preprocess *akin__model_preprocess(const akin_model *model)
+{
+    return &model->preprocess;
 }

@@ -203,7 +203,7 @@ static akin_status decode_and_place(struct worker *worker,
     file->bytes = NULL;
     if (status)
         return status;
-    akin__job_describe(job, &image, &info);
+    akin__job_describe(job, &info);
     status = place(worker, job, &image, cause);
     akin_image_free(&image);
     return status;

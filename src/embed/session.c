@@ -5,7 +5,7 @@
 
 #include "base/error.h"
 #include "base/memory.h"
-#include "embed/model.h"
+#include "embed/parts.h"
 #include "model/forward.h"
 
 struct akin_session {
@@ -24,13 +24,14 @@ struct akin_session {
  */
 size_t akin__model_batch(const akin_model *model)
 {
-    return model->network->config.family == AKIN__CLIP ? 4 : 1;
+    return akin__model_network(model)->config.family == AKIN__CLIP ? 4 : 1;
 }
 
 /* Numbers of a picture as the network takes it. */
 static size_t picture_size(const akin_model *model)
 {
-    return 3 * model->network->height * model->network->width;
+    const struct akin__network *network = akin__model_network(model);
+    return 3 * network->height * network->width;
 }
 
 akin_status akin_session_open(akin_session **out, const akin_model *model,
@@ -45,8 +46,8 @@ akin_status akin_session_open(akin_session **out, const akin_model *model,
     session->pixels = akin__alloc_aligned(session->batch * picture_size(model),
                                           sizeof(float));
     AKIN_CHECK(session->pixels, err, AKIN_ENOMEM, "no memory for a session");
-    AKIN_TRY(akin__stream_open(&session->stream, model->network, session->batch,
-                               err));
+    AKIN_TRY(akin__stream_open(&session->stream, akin__model_network(model),
+                               session->batch, err));
     *out = session;
     session = NULL;
 out:
@@ -69,9 +70,9 @@ akin_status akin__session_place(akin_session *session, size_t slot,
                                 const akin_image *image, akin_error *err)
 {
     const akin_model *model = session->model;
-    return akin__preprocess_run(&model->preprocess, image, &session->scratch,
-                                session->pixels + slot * picture_size(model),
-                                err);
+    return akin__preprocess_run(
+        akin__model_preprocess(model), image, &session->scratch,
+        session->pixels + slot * picture_size(model), err);
 }
 
 void akin__session_run(akin_session *session, size_t count, float *vectors)

@@ -98,39 +98,69 @@ ALWAYS_INLINE vec choose(ivec mask, vec yes, vec no)
     return (vec)((mask & (ivec)yes) | (~mask & (ivec)no));
 }
 
+/* a > b ? a : b, so that a NaN in b stays. */
 ALWAYS_INLINE vec larger(vec a, vec b)
 {
+#ifdef LARGER
+    return LARGER(a, b);
+#else
     return choose(a > b, a, b);
+#endif
 }
 
 ALWAYS_INLINE vec smaller(vec a, vec b)
 {
+#ifdef SMALLER
+    return SMALLER(a, b);
+#else
     return choose(a < b, a, b);
+#endif
 }
 
+/* 1 / x: one step of Newton's doubles the bits; relative error < 1.2e-7, and
+ * 1 gives 1. x is from 1 to 2^125. (AVX2's 11 bits would leave more.) */
+ALWAYS_INLINE vec reciprocal(vec x)
+{
+#ifdef ABOUT_RECIPROCAL
+    const vec r = ABOUT_RECIPROCAL(x);
+    return r + r * (1.0f - x * r);
+#else
+    return 1.0f / x;
+#endif
+}
+
+/* Halves onto each other: fewer steps than lanes, and the same on every
+ * compiler. */
 ALWAYS_INLINE float sum_of(vec v)
 {
-    float lane[LANES], sum = 0;
+    float lane[LANES];
     memcpy(lane, &v, sizeof lane);
-    for (int i = 0; i < LANES; i++)
-        sum += lane[i];
-    return sum;
+    UNROLL for (int half = LANES / 2; half > 0; half /= 2)
+    {
+        UNROLL for (int i = 0; i < half; i++) lane[i] += lane[i + half];
+    }
+    return lane[0];
 }
 
 ALWAYS_INLINE float largest_of(vec v)
 {
     float lane[LANES];
     memcpy(lane, &v, sizeof lane);
-    float most = lane[0];
-    for (int i = 1; i < LANES; i++)
-        most = lane[i] > most ? lane[i] : most;
-    return most;
+    UNROLL for (int half = LANES / 2; half > 0; half /= 2)
+    {
+        UNROLL for (int i = 0; i < half; i++) lane[i] =
+            lane[i] > lane[i + half] ? lane[i] : lane[i + half];
+    }
+    return lane[0];
 }
 
 /* bf16 is the upper half of a float, rounded to nearest, ties to even; a NaN
  * whose lower half alone says so must not become infinite. */
 ALWAYS_INLINE hvec narrow(vec v)
 {
+#ifdef NARROW
+    return NARROW(v);
+#else
     const ivec bits = (ivec)v;
     const ivec even = bits >> 16 & 1;
     const ivec rounded = bits + 0x7fff + even;
@@ -138,6 +168,7 @@ ALWAYS_INLINE hvec narrow(vec v)
     const ivec is_nan = v != v;
     const ivec kept = (is_nan & nan) | (~is_nan & rounded);
     return __builtin_convertvector(kept >> 16, hvec);
+#endif
 }
 
 ALWAYS_INLINE void store_narrow(uint16_t *p, vec v, size_t n)
@@ -150,17 +181,18 @@ ALWAYS_INLINE void store_narrow(uint16_t *p, vec v, size_t n)
 }
 
 /*
- * exp(x), relative error < 2e-7, 0 below -87 and capped at exp(88).
- * x = n ln 2 + f with |f| <= ln(2)/2; exp(f) by its Taylor series to f^7
- * (the term left out is below 6e-9), 2^n put into the exponent.
+ * exp(x) for x <= 88, relative error < 2e-7; below -87 as there.
+ * x = n ln 2 + f with |f| <= ln(2)/2; exp(f) by its Taylor series to f^7 (the
+ * term left out is below 6e-9); n is added to the exponent.
  */
 ALWAYS_INLINE vec exponential(vec x)
 {
-    const vec magic = splat(12582912.0f); /* 1.5 * 2^23: rounds to integer */
-    /* In this order of arguments a NaN stays a NaN. */
-    const vec capped = smaller(splat(88.0f), x);
-    const vec kept = larger(splat(-87.0f), capped);
-    const vec n = (kept * 1.44269504f + magic) - magic;
+    /* 1.5 * 2^23: added, it rounds to an integer and leaves that in the lowest
+     * bits; shifted left by 23, nothing of itself is left. */
+    const vec magic = splat(12582912.0f);
+    const vec kept = larger(splat(-87.0f), x);
+    const vec shifted = kept * 1.44269504f + magic;
+    const vec n = shifted - magic;
     /* ln 2 in two parts, the first exact in n * part. */
     vec f = kept - n * 0.693359375f;
     f = f - n * -2.12194440e-4f;
@@ -172,19 +204,18 @@ ALWAYS_INLINE vec exponential(vec x)
     p = p * f + 0.5f;
     p = p * f + 1.0f;
     p = p * f + 1.0f;
-    const ivec power = (__builtin_convertvector(n, ivec) + 127) << 23;
-    return choose(x < splat(-87.0f), splat(0), p * (vec)power);
+    return (vec)((ivec)p + ((ivec)shifted << 23));
 }
 
 ALWAYS_INLINE vec sigmoid(vec x)
 {
-    return 1.0f / (1.0f + exponential(-x));
+    return reciprocal(1.0f + exponential(smaller(splat(88.0f), -x)));
 }
 
 /* Phi(-z) for z >= 0, absolute error < 1e-7: tools/gen/normal_tail.py. */
 ALWAYS_INLINE vec normal_tail(vec z)
 {
-    const vec t = 1.0f / (1.0f + 0.24f * z);
+    const vec t = reciprocal(1.0f + 0.24f * z);
     vec p = splat(-1.250860228e-01f);
     p = p * t + 5.545754190e-01f;
     p = p * t - 6.460737450e-01f;
@@ -332,64 +363,92 @@ TILES(int8)
 
 /* ------------------------------------------------------------ epilogue -- */
 
-/* Row r of the epilogue's operands. */
-struct row {
-    const float *residual; /* or NULL */
-    float scale;
-    int32_t zero;
+/* The operands of a register's columns. */
+struct columns {
+    vec bias, scale, unit; /* unit: what 1 of an 8-bit sum stands for */
+    ivec sum;
 };
 
-/* `n` is LANES but for the last numbers of a row. */
-ALWAYS_INLINE vec finish_vec(const struct akin__epilogue *e,
-                             const struct row *row, const void *sums, size_t at,
-                             size_t n)
+/*
+ * One register of every row. `bytes`, `activation` and, but for the last of a
+ * row, `n` are constants where this is inlined.
+ */
+ALWAYS_INLINE void finish_columns(const bool bytes,
+                                  const enum akin__activation activation,
+                                  size_t rows, size_t n, const float *sums,
+                                  size_t stride, const struct akin__epilogue *e,
+                                  size_t at, char *out, size_t ld)
 {
-    vec sum = load((const float *)sums + at);
-    if (e->column_scale) {
-        const ivec minus = load_some_int(e->column_sum + at, n) * row->zero;
-        const ivec whole = load_int((const int32_t *)sums + at) - minus;
-        sum = __builtin_convertvector(whole, vec) *
-              (load_some(e->column_scale + at, n, 0) * row->scale);
-    } else if (e->row_scale) {
-        sum *= row->scale;
-    }
+    const float *row_scale = e->row_scale, *residual = e->residual;
+    const int32_t *zero = e->zero;
+    const size_t residual_ld = e->residual_ld;
+    const bool narrow = e->narrow;
+    struct columns c = {splat(0), splat(1), splat(1), {0}};
     if (e->bias)
-        sum += load_some(e->bias + at, n, 0);
-    sum = activate(e->activation, sum);
+        c.bias = load_some(e->bias + at, n, 0);
     if (e->scale)
-        sum *= load_some(e->scale + at, n, 0);
-    if (row->residual)
-        sum += load_some(row->residual + at, n, 0);
-    return sum;
+        c.scale = load_some(e->scale + at, n, 0);
+    if (bytes) {
+        c.unit = load_some(e->column_scale + at, n, 0);
+        c.sum = load_some_int(e->column_sum + at, n);
+    }
+    sums += at;
+    for (size_t r = 0; r < rows; r++, sums += stride, out += ld) {
+        vec sum = load(sums);
+        if (bytes) {
+            const ivec whole = (ivec)sum - c.sum * zero[r];
+            sum = __builtin_convertvector(whole, vec) * (c.unit * row_scale[r]);
+        } else if (row_scale) {
+            sum *= row_scale[r];
+        }
+        sum = activate(activation, sum + c.bias) * c.scale;
+        if (residual)
+            sum += load_some(residual + r * residual_ld + at, n, 0);
+        if (narrow)
+            store_narrow((uint16_t *)(void *)out + at, sum, n);
+        else
+            store_some((float *)(void *)out + at, sum, n);
+    }
 }
 
-ALWAYS_INLINE void finish_row(const struct akin__epilogue *e,
-                              const struct row *row, size_t cols,
-                              const void *sums, void *out)
+ALWAYS_INLINE void finish_as(const bool bytes,
+                             const enum akin__activation activation,
+                             size_t rows, size_t cols, const float *sums,
+                             size_t stride, const struct akin__epilogue *e,
+                             char *out, size_t ld)
 {
-    for (size_t at = 0; at < cols; at += LANES) {
-        const size_t n = cols - at < LANES ? cols - at : LANES;
-        const vec done = n == LANES ? finish_vec(e, row, sums, at, LANES)
-                                    : finish_vec(e, row, sums, at, n);
-        if (e->narrow)
-            store_narrow((uint16_t *)out + at, done, n);
-        else
-            store_some((float *)out + at, done, n);
-    }
+    size_t at = 0;
+    for (; at + LANES <= cols; at += LANES)
+        finish_columns(bytes, activation, rows, LANES, sums, stride, e, at, out,
+                       ld);
+    if (at < cols)
+        finish_columns(bytes, activation, rows, cols - at, sums, stride, e, at,
+                       out, ld);
 }
 
 static void finish(size_t rows, size_t cols, const void *sums, size_t stride,
                    const struct akin__epilogue *e, void *out, size_t ld)
 {
-    for (size_t r = 0; r < rows; r++) {
-        const struct row row = {
-            e->residual ? e->residual + r * e->residual_ld : NULL,
-            e->row_scale ? e->row_scale[r] : 1,
-            e->zero ? e->zero[r] : 0,
-        };
-        finish_row(e, &row, cols, (const float *)sums + r * stride,
-                   (char *)out + r * ld);
+    const enum akin__activation linear = AKIN__LINEAR, gelu = AKIN__GELU,
+                                quick = AKIN__QUICK_GELU;
+#define AS(bytes, kind)                                                        \
+    finish_as(bytes, kind, rows, cols, sums, stride, e, out, ld)
+    if (e->column_scale) {
+        if (e->activation == AKIN__LINEAR)
+            AS(true, linear);
+        else if (e->activation == AKIN__GELU)
+            AS(true, gelu);
+        else
+            AS(true, quick);
+    } else {
+        if (e->activation == AKIN__LINEAR)
+            AS(false, linear);
+        else if (e->activation == AKIN__GELU)
+            AS(false, gelu);
+        else
+            AS(false, quick);
     }
+#undef AS
 }
 
 /* -------------------------------------------------------------- rows -- */
@@ -443,8 +502,15 @@ struct range {
 static struct range range_of(size_t n, const float *x)
 {
     vec low = splat(0), high = splat(0), poison = splat(0);
-    for (size_t i = 0; i < n; i += LANES) {
-        const vec v = load_some(x + i, n - i < LANES ? n - i : LANES, 0);
+    size_t i = 0;
+    for (; i + LANES <= n; i += LANES) {
+        const vec v = load(x + i);
+        low = smaller(v, low);
+        high = larger(v, high);
+        poison += v * 0.0f;
+    }
+    if (i < n) {
+        const vec v = load_some(x + i, n - i, 0);
         low = smaller(v, low);
         high = larger(v, high);
         poison += v * 0.0f;
@@ -454,18 +520,13 @@ static struct range range_of(size_t n, const float *x)
 
 extern const struct akin__kernels KERNELS_TABLE;
 
-/* Rounded to nearest; |x| < 2^22. */
-ALWAYS_INLINE ivec whole_numbers(vec x)
+/* `zero` + x rounded to nearest, from 1 to 255. Rounding errors of x, which is
+ * the range of a row spread over 254, may leave that by less than one. */
+ALWAYS_INLINE bvec bytes_of(vec x, int32_t zero)
 {
-    const vec magic = splat(12582912.0f); /* 1.5 * 2^23 */
-    return (ivec)(x + magic) - 0x4b400000;
-}
-
-ALWAYS_INLINE ivec within(ivec x, int32_t low, int32_t high)
-{
-    const ivec under = x<low, over = x> high;
-    const ivec inside = x & ~under & ~over;
-    return inside | (under & low) | (over & high);
+    /* 1.5 * 2^23 leaves the integer in the lowest bits. */
+    const vec u = smaller(splat(255), larger(splat(1), x + (float)zero));
+    return __builtin_convertvector((ivec)(u + 12582912.0f) & 255, bvec);
 }
 
 static void to_int8(size_t n, const float *x, uint8_t *out, float *scale,
@@ -478,12 +539,15 @@ static void to_int8(size_t n, const float *x, uint8_t *out, float *scale,
     const int32_t at = finite ? 1 + (int32_t)(0.5f - range.low * inverse) : 128;
     *scale = step + range.poison;
     *zero = KERNELS_TABLE.tiles[AKIN_PRECISION_INT8].group ? at - 128 : at;
-    for (size_t i = 0; i < n; i += LANES) {
-        const size_t some = n - i < LANES ? n - i : LANES;
-        const vec v = load_some(x + i, some, 0) * (finite ? inverse : 0);
-        const ivec u = within(whole_numbers(v) + at, 1, 255);
-        const bvec bytes = __builtin_convertvector(u, bvec);
-        memcpy(out + i, &bytes, some);
+    const float unit = finite ? inverse : 0;
+    size_t i = 0;
+    for (; i + LANES <= n; i += LANES) {
+        const bvec u = bytes_of(load(x + i) * unit, at);
+        memcpy(out + i, &u, sizeof u);
+    }
+    if (i < n) {
+        const bvec u = bytes_of(load_some(x + i, n - i, 0) * unit, at);
+        memcpy(out + i, &u, n - i);
     }
 }
 
@@ -495,15 +559,24 @@ ALWAYS_INLINE void store_as(void *out, size_t at, vec v, size_t n, bool narrow)
         store_some((float *)out + at, v, n);
 }
 
+/* The first n lanes of v, the others from `other`. */
+ALWAYS_INLINE vec first_of(vec v, size_t n, vec other)
+{
+    static const int32_t numbers[] = {0, 1, 2,  3,  4,  5,  6,  7,
+                                      8, 9, 10, 11, 12, 13, 14, 15};
+    const ivec within = load_int(numbers) < (int32_t)n;
+    return choose(within, v, other);
+}
+
 static float exponentials(size_t n, const float *row, float scale, bool narrow,
                           void *out)
 {
     const size_t whole = n / LANES * LANES, rest = n - whole;
-    vec most = load_some(row, n < LANES ? n : LANES, row[0]);
+    vec most = splat(row[0]);
     for (size_t i = 0; i < whole; i += LANES)
         most = larger(most, load(row + i));
     if (rest)
-        most = larger(most, load_some(row + whole, rest, row[0]));
+        most = larger(most, first_of(load(row + whole), rest, most));
     const float peak = largest_of(most);
     vec total = splat(0);
     for (size_t i = 0; i < whole; i += LANES) {
@@ -512,11 +585,9 @@ static float exponentials(size_t n, const float *row, float scale, bool narrow,
         total += e;
     }
     if (rest) {
-        const vec e =
-            exponential((load_some(row + whole, rest, peak) - peak) * scale);
-        vec kept = splat(0);
-        memcpy(&kept, &e, 4 * rest);
-        store_as(out, whole, e, rest, narrow);
+        const vec e = exponential((load(row + whole) - peak) * scale);
+        const vec kept = first_of(e, rest, splat(0));
+        store_as(out, whole, kept, LANES, narrow);
         total += kept;
     }
     return sum_of(total);
