@@ -95,9 +95,12 @@ static void softmax_agrees_for_every_length(void)
     double worst = 0, narrow = 0;
     for (size_t n = 1; n <= 257; n++) {
         guard_free();
-        float *row = random_floats(n);
-        uint16_t *out = guarded_bytes(2 * n);
+        const size_t room = (n + 15) / 16 * 16;
+        float *row = random_floats(room);
+        uint16_t *out = guarded_bytes(2 * room);
         double want[257], sum = 0, most = -1e9;
+        for (size_t i = n; i < room; i++)
+            row[i] = i % 2 ? NAN : 1e30f; /* nobody's */
         for (size_t i = 0; i < n; i++)
             most = fmax(most, row[i] *= 40);
         for (size_t i = 0; i < n; i++)
@@ -110,6 +113,7 @@ static void softmax_agrees_for_every_length(void)
         total = table->exponentials(n, row, 0.125f, false, row);
         for (size_t i = 0; i < n; i++)
             worst = fmax(worst, fabs(row[i] / total - want[i] / sum));
+        EXPECT(n % 4 == 0 || (row[n] == 0 && out[n] == 0));
     }
     EXPECT(worst < 5e-7);
     EXPECT(narrow < 1.001 / 256);
@@ -117,7 +121,7 @@ static void softmax_agrees_for_every_length(void)
 
 static void softmax_tells_a_nan(void)
 {
-    float row[20] = {0};
+    float row[32] = {0};
     row[13] = NAN;
     EXPECT(isnan(table->exponentials(20, row, 1, false, row)));
 }
@@ -144,7 +148,8 @@ static void swiglu_agrees_for_every_length(void)
     EXPECT(narrow < 3e-6);
 }
 
-/* Round to nearest, ties to even, by the definition. */
+/* Round to nearest, ties to even, by the definition; processors with an
+ * instruction for it take a denormal for 0. */
 static void bf16_is_the_nearest(void)
 {
     static const uint32_t uppers[] = {0x0000, 0x0001, 0x007f, 0x0080, 0x3f80,
@@ -160,7 +165,10 @@ static void bf16_is_the_nearest(void)
             for (int at = 0; at < 17; at++)
                 memcpy(&x[at], &bits, sizeof bits);
             table->to_bf16(17, x, out);
-            EXPECT(out[0] == uppers[i] + up && out[16] == out[0]);
+            const bool tiny = (bits & 0x7fffffff) < 0x800000;
+            EXPECT(out[0] == uppers[i] + up ||
+                   (tiny && out[0] == (uppers[i] & 0x8000)));
+            EXPECT(out[16] == out[0]);
         }
     }
 }

@@ -82,7 +82,8 @@ struct akin__kernels {
                     int32_t *zero);
 
     /* out [n] = exp(scale * (row - max of row)); their sum comes back. `out`
-     * is float and may be row, or bf16 where `narrow`. */
+     * is float and may be row, or bf16 where `narrow`. Both have room for whole
+     * lines of 64 bytes; what out has behind n in its last register is 0. */
     float (*exponentials)(size_t n, const float *row, float scale, bool narrow,
                           void *out);
 

@@ -158,6 +158,9 @@ ALWAYS_INLINE float largest_of(vec v)
  * whose lower half alone says so must not become infinite. */
 ALWAYS_INLINE hvec narrow(vec v)
 {
+#ifdef NARROW
+    return NARROW(v);
+#else
     const ivec bits = (ivec)v;
     const ivec even = bits >> 16 & 1;
     const ivec rounded = bits + 0x7fff + even;
@@ -165,6 +168,7 @@ ALWAYS_INLINE hvec narrow(vec v)
     const ivec is_nan = v != v;
     const ivec kept = (is_nan & nan) | (~is_nan & rounded);
     return __builtin_convertvector(kept >> 16, hvec);
+#endif
 }
 
 ALWAYS_INLINE void store_narrow(uint16_t *p, vec v, size_t n)
@@ -177,7 +181,7 @@ ALWAYS_INLINE void store_narrow(uint16_t *p, vec v, size_t n)
 }
 
 /*
- * exp(x), relative error < 2e-7, for -87 <= x <= 88; beyond, as at the ends.
+ * exp(x) for x <= 88, relative error < 2e-7; below -87 as there.
  * x = n ln 2 + f with |f| <= ln(2)/2; exp(f) by its Taylor series to f^7 (the
  * term left out is below 6e-9); n is added to the exponent.
  */
@@ -186,9 +190,7 @@ ALWAYS_INLINE vec exponential(vec x)
     /* 1.5 * 2^23: added, it rounds to an integer and leaves that in the lowest
      * bits; shifted left by 23, nothing of itself is left. */
     const vec magic = splat(12582912.0f);
-    /* In this order of arguments a NaN stays a NaN. */
-    const vec capped = smaller(splat(88.0f), x);
-    const vec kept = larger(splat(-87.0f), capped);
+    const vec kept = larger(splat(-87.0f), x);
     const vec shifted = kept * 1.44269504f + magic;
     const vec n = shifted - magic;
     /* ln 2 in two parts, the first exact in n * part. */
@@ -207,7 +209,7 @@ ALWAYS_INLINE vec exponential(vec x)
 
 ALWAYS_INLINE vec sigmoid(vec x)
 {
-    return reciprocal(1.0f + exponential(-x));
+    return reciprocal(1.0f + exponential(smaller(splat(88.0f), -x)));
 }
 
 /* Phi(-z) for z >= 0, absolute error < 1e-7: tools/gen/normal_tail.py. */
@@ -557,15 +559,24 @@ ALWAYS_INLINE void store_as(void *out, size_t at, vec v, size_t n, bool narrow)
         store_some((float *)out + at, v, n);
 }
 
+/* The first n lanes of v, the others from `other`. */
+ALWAYS_INLINE vec first_of(vec v, size_t n, vec other)
+{
+    static const int32_t numbers[] = {0, 1, 2,  3,  4,  5,  6,  7,
+                                      8, 9, 10, 11, 12, 13, 14, 15};
+    const ivec within = load_int(numbers) < (int32_t)n;
+    return choose(within, v, other);
+}
+
 static float exponentials(size_t n, const float *row, float scale, bool narrow,
                           void *out)
 {
     const size_t whole = n / LANES * LANES, rest = n - whole;
-    vec most = load_some(row, n < LANES ? n : LANES, row[0]);
+    vec most = splat(row[0]);
     for (size_t i = 0; i < whole; i += LANES)
         most = larger(most, load(row + i));
     if (rest)
-        most = larger(most, load_some(row + whole, rest, row[0]));
+        most = larger(most, first_of(load(row + whole), rest, most));
     const float peak = largest_of(most);
     vec total = splat(0);
     for (size_t i = 0; i < whole; i += LANES) {
@@ -574,11 +585,9 @@ static float exponentials(size_t n, const float *row, float scale, bool narrow,
         total += e;
     }
     if (rest) {
-        const vec e =
-            exponential((load_some(row + whole, rest, peak) - peak) * scale);
-        vec kept = splat(0);
-        memcpy(&kept, &e, 4 * rest);
-        store_as(out, whole, e, rest, narrow);
+        const vec e = exponential((load(row + whole) - peak) * scale);
+        const vec kept = first_of(e, rest, splat(0));
+        store_as(out, whole, kept, LANES, narrow);
         total += kept;
     }
     return sum_of(total);
