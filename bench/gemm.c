@@ -8,22 +8,24 @@
  * akin's share of the peak and its ratio to the best peer. AKIN_CPU=NAME
  * restricts akin's kernels, and the peers to the same instructions.
  *
- * Best of interleaved rounds. As many GEMMs run at once as there are threads,
- * one on each, which is how the library runs them; without --threads: one,
- * then two. The peak is measured on as many threads in the same rounds: sums
- * in registers, by the instructions of the path that akin takes.
+ * Best of interleaved rounds, by the time of the threads, not of the clock. As
+ * many GEMMs run at once as there are threads, one on each, which is how the
+ * library runs them; without --threads: one, then two. The peak is measured on
+ * as many threads in the same rounds: sums in registers, by the instructions of
+ * the path that akin takes.
  */
 #include "gemm.h"
 
 #include <getopt.h>
+#include <math.h>
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
-#include "base/clock.h"
 #include "base/memory.h"
 #include "base/thread.h"
 
@@ -141,7 +143,8 @@ static const struct contender *const contenders[] = {
 enum {
     CONTENDERS = sizeof contenders / sizeof contenders[0],
     PEAK_LANE = CONTENDERS, /* the peak runs beside them */
-    LANES
+    LANES,
+    MOST_THREADS = 64
 };
 
 struct race {
@@ -151,6 +154,7 @@ struct race {
     int threads, rounds;
     const struct peak *peak;
     double gops[LANES]; /* best, of all threads together; 0: did not run */
+    double rate[MOST_THREADS]; /* of each in this round */
     atomic_int arrived, generation;
 };
 
@@ -174,7 +178,15 @@ static int repeats(double ops)
     return ops >= least ? 1 : (int)(least / ops) + 1;
 }
 
-static void run_lane(struct race *race, int lane, void *gemm, int leads)
+/* Of this thread on a processor: other programs hardly count. */
+static double own_seconds(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static void run_lane(struct race *race, int lane, void *gemm, size_t thread)
 {
     const double ops = lane == PEAK_LANE
                            ? race->peak->ops
@@ -184,13 +196,15 @@ static void run_lane(struct race *race, int lane, void *gemm, int leads)
         lane == PEAK_LANE ? race->peak->run : contenders[lane]->run;
     const int times = repeats(ops);
     meet(race);
-    const double start = akin__seconds();
+    const double start = own_seconds();
     for (int i = 0; i < times; i++)
         run(gemm);
+    race->rate[thread] = ops * times / (own_seconds() - start) / 1e9;
     meet(race);
-    const double gops =
-        ops * times * race->threads / (akin__seconds() - start) / 1e9;
-    if (leads && gops > race->gops[lane])
+    double gops = 0;
+    for (int i = 0; i < race->threads; i++)
+        gops += race->rate[i];
+    if (thread == 0 && gops > race->gops[lane])
         race->gops[lane] = gops;
 }
 
@@ -205,10 +219,10 @@ static akin_status run_thread(void *context, size_t item, int thread,
         gemm[i] = contenders[i]->open(race->kernels, race->type, &race->shape);
     for (int round = 0; round < race->rounds; round++) {
         if (race->peak)
-            run_lane(race, PEAK_LANE, NULL, item == 0);
+            run_lane(race, PEAK_LANE, NULL, item);
         for (int i = 0; i < CONTENDERS; i++) {
             if (gemm[i])
-                run_lane(race, i, gemm[i], item == 0);
+                run_lane(race, i, gemm[i], item);
         }
     }
     for (int i = 0; i < CONTENDERS; i++) {
@@ -237,7 +251,7 @@ static const struct {
     const char *name;
     size_t k, n;
 } matrices[] = {{"qkv", 1, 3}, {"out", 1, 1}, {"fc1", 1, 4}, {"fc2", 4, 1}};
-enum { MATRICES = sizeof matrices / sizeof matrices[0] };
+enum { MATRICES = sizeof matrices / sizeof matrices[0], ROUNDS_OF_A_PASS = 5 };
 
 static double best_peer(const struct race *race)
 {
@@ -286,7 +300,6 @@ static void print_row(const struct race *race, const char *tower,
         print_cell("%8.1f", race->gops[i]);
     }
     printf("\n");
-    fflush(stdout);
 }
 
 static void print_number(const char *name, double number)
@@ -317,34 +330,50 @@ struct options {
     int threads, rounds, json;
 };
 
+static struct race new_race(const struct akin__kernels *kernels,
+                            akin_precision type, int threads, int tower,
+                            int matrix)
+{
+    const size_t width = towers[tower].width;
+    return (struct race){.kernels = kernels,
+                         .type = type,
+                         .threads = threads,
+                         .shape = {towers[tower].rows,
+                                   matrices[matrix].k * width,
+                                   matrices[matrix].n * width},
+                         .peak = peak_of(kernels, type)};
+}
+
+/* Each pass goes over all matrices, so that what else the machine does for a
+ * second does not fall on one of them alone. */
 static void run_type(const struct akin__kernels *kernels, akin_precision type,
                      int threads, const struct options *options, int *count)
 {
+    struct race races[TOWERS * MATRICES];
+    for (int i = 0; i < TOWERS * MATRICES; i++)
+        races[i] = new_race(kernels, type, threads, i / MATRICES, i % MATRICES);
+    for (int left = options->rounds; left > 0; left -= ROUNDS_OF_A_PASS) {
+        for (int i = 0; i < TOWERS * MATRICES; i++) {
+            races[i].rounds = left < ROUNDS_OF_A_PASS ? left : ROUNDS_OF_A_PASS;
+            akin__parallel(threads, (size_t)threads, run_thread, &races[i],
+                           NULL);
+        }
+    }
+    double least = INFINITY;
     if (!options->json)
         print_heading(kernels, type, threads);
-    double least = 1e9;
-    for (int t = 0; t < TOWERS; t++) {
-        for (int x = 0; x < MATRICES; x++) {
-            struct race race = {.kernels = kernels,
-                                .type = type,
-                                .threads = threads,
-                                .rounds = options->rounds,
-                                .peak = peak_of(kernels, type)};
-            race.shape =
-                (struct shape){towers[t].rows, matrices[x].k * towers[t].width,
-                               matrices[x].n * towers[t].width};
-            akin__parallel(threads, (size_t)threads, run_thread, &race, NULL);
-            if (options->json)
-                print_json(&race, towers[t].name, matrices[x].name,
-                           (*count)++ == 0);
-            else
-                print_row(&race, towers[t].name, matrices[x].name);
-            const double ratio = over(race.gops[0], best_peer(&race));
-            least = ratio < least ? ratio : least;
-        }
+    for (int i = 0; i < TOWERS * MATRICES; i++) {
+        const char *tower = towers[i / MATRICES].name;
+        const char *matrix = matrices[i % MATRICES].name;
+        if (options->json)
+            print_json(&races[i], tower, matrix, (*count)++ == 0);
+        else
+            print_row(&races[i], tower, matrix);
+        least = fmin(least, over(races[i].gops[0], best_peer(&races[i])));
     }
     if (!options->json && least > 0)
         printf("least ratio to the best peer: %.3f\n", least);
+    fflush(stdout);
 }
 
 static int parse(int argc, char **argv, struct options *options)
@@ -354,7 +383,7 @@ static int parse(int argc, char **argv, struct options *options)
                                           {"json", 0, NULL, 'j'},
                                           {NULL, 0, NULL, 0}};
     int c;
-    *options = (struct options){0, 15, 0};
+    *options = (struct options){0, 25, 0};
     while ((c = getopt_long(argc, argv, "", known, NULL)) != -1) {
         if (c == 't')
             options->threads = atoi(optarg);
@@ -365,7 +394,8 @@ static int parse(int argc, char **argv, struct options *options)
         else
             return 0;
     }
-    return optind == argc && options->threads >= 0 && options->rounds > 0;
+    return optind == argc && options->threads >= 0 &&
+           options->threads <= MOST_THREADS && options->rounds > 0;
 }
 
 int main(int argc, char **argv)
