@@ -82,6 +82,17 @@ static size_t tile_start(size_t m, size_t tiles, size_t tile)
     return m * tile / tiles;
 }
 
+/* Ask for the lines that a tile's rows go to, so that they are here when it is
+ * done. Rows of two lines are written a whole line at a time and do without. */
+static void expect_rows(char *out, size_t ldc, size_t rows, size_t bytes)
+{
+    enum { LINE = 64 };
+    if (bytes > LINE)
+        return;
+    for (size_t r = 0; r < rows; r++)
+        __builtin_prefetch(out + r * ldc, 1);
+}
+
 void akin__gemm(const struct akin__kernels *kernels, size_t m,
                 const struct akin__rows *a, const struct akin__packed *b,
                 const struct akin__epilogue *epilogue, void *out, size_t ldc)
@@ -108,12 +119,13 @@ void akin__gemm(const struct akin__kernels *kernels, size_t m,
             const size_t rows = tile_start(m, count, t + 1) - row;
             const char *next =
                 t < SHARES ? panel + bytes + t * bytes / SHARES : panel;
+            char *to = (char *)out + row * ldc + col * width;
+            expect_rows(to, ldc, rows, cols * width);
             if (steps)
                 tiles->tile[rows]((const char *)a->values + row * a->ld, a->ld,
                                   panel, steps, sums, next);
             const struct akin__epilogue e = shifted(&whole, row, col);
-            kernels->finish(rows, cols, sums, tiles->cols, &e,
-                            (char *)out + row * ldc + col * width, ldc);
+            kernels->finish(rows, cols, sums, tiles->cols, &e, to, ldc);
         }
     }
 }

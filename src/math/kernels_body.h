@@ -366,64 +366,97 @@ TILES(int8)
 /* The operands of a register's columns. */
 struct columns {
     vec bias, scale, unit; /* unit: what 1 of an 8-bit sum stands for */
-    ivec sum;
+    vec sum;
 };
 
-/*
- * One register of every row. `bytes`, `activation` and, but for the last of a
- * row, `n` are constants where this is inlined.
- */
-ALWAYS_INLINE void finish_columns(const bool bytes,
-                                  const enum akin__activation activation,
-                                  size_t rows, size_t n, const float *sums,
-                                  size_t stride, const struct akin__epilogue *e,
-                                  size_t at, char *out, size_t ld)
+ALWAYS_INLINE struct columns load_columns(const struct akin__epilogue *e,
+                                          size_t at, size_t n)
 {
-    const float *row_scale = e->row_scale, *residual = e->residual;
-    const int32_t *zero = e->zero;
-    const size_t residual_ld = e->residual_ld;
-    const bool narrow = e->narrow;
-    struct columns c = {splat(0), splat(1), splat(1), {0}};
+    struct columns c = {splat(0), splat(1), splat(1), splat(0)};
     if (e->bias)
         c.bias = load_some(e->bias + at, n, 0);
     if (e->scale)
         c.scale = load_some(e->scale + at, n, 0);
-    if (bytes) {
+    if (e->column_scale) {
         c.unit = load_some(e->column_scale + at, n, 0);
-        c.sum = load_some_int(e->column_sum + at, n);
+        c.sum =
+            __builtin_convertvector(load_some_int(e->column_sum + at, n), vec);
+    }
+    return c;
+}
+
+/* What all rows of a tile have in common. */
+struct finishing {
+    const struct akin__epilogue *epilogue;
+    size_t rows, stride, ld;
+};
+
+/*
+ * `registers` of every row, from column `at` on; `n` numbers in the last of
+ * them. All but the first and `at` are constants where this is inlined, but for
+ * the n of a row's last numbers.
+ */
+ALWAYS_INLINE void finish_columns(const struct finishing *f, size_t at,
+                                  const int registers, size_t n,
+                                  const bool bytes,
+                                  const enum akin__activation activation,
+                                  const float *sums, char *out)
+{
+    const struct akin__epilogue *e = f->epilogue;
+    const float *row_scale = e->row_scale;
+    const float *residual = e->residual ? e->residual + at : NULL;
+    const int32_t *zero = e->zero;
+    const size_t residual_ld = e->residual_ld, stride = f->stride, ld = f->ld;
+    const bool narrow = e->narrow, linear = activation == AKIN__LINEAR;
+    struct columns c[2];
+    UNROLL for (int i = 0; i < registers; i++)
+    {
+        const size_t some = i + 1 < registers ? LANES : n;
+        c[i] = load_columns(e, at + (size_t)i * LANES, some);
+        if (linear) { /* a factor of both terms */
+            c[i].bias *= c[i].scale;
+            c[i].unit *= c[i].scale;
+        }
     }
     sums += at;
-    for (size_t r = 0; r < rows; r++, sums += stride, out += ld) {
-        vec sum = load(sums);
-        if (bytes) {
-            const ivec whole = (ivec)sum - c.sum * zero[r];
-            sum = __builtin_convertvector(whole, vec) * (c.unit * row_scale[r]);
-        } else if (row_scale) {
-            sum *= row_scale[r];
+    out += at * (narrow ? 2 : 4);
+    for (size_t r = 0; r < f->rows; r++, sums += stride, out += ld) {
+        const float row = row_scale ? row_scale[r] : 1;
+        const float minus = bytes ? (float)zero[r] : 0;
+        UNROLL for (int i = 0; i < registers; i++)
+        {
+            const size_t some = i + 1 < registers ? LANES : n;
+            vec sum = load(sums + i * LANES);
+            if (bytes) /* beyond 2^24 a sum loses bits that no float has */
+                sum =
+                    __builtin_convertvector((ivec)sum, vec) - c[i].sum * minus;
+            sum = sum * ((bytes || linear ? c[i].unit : splat(1)) * row) +
+                  c[i].bias;
+            if (!linear)
+                sum = activate(activation, sum) * c[i].scale;
+            if (residual)
+                sum += load_some(residual + i * LANES, some, 0);
+            if (narrow)
+                store_narrow((uint16_t *)(void *)out + i * LANES, sum, some);
+            else
+                store_some((float *)(void *)out + i * LANES, sum, some);
         }
-        sum = activate(activation, sum + c.bias) * c.scale;
         if (residual)
-            sum += load_some(residual + r * residual_ld + at, n, 0);
-        if (narrow)
-            store_narrow((uint16_t *)(void *)out + at, sum, n);
-        else
-            store_some((float *)(void *)out + at, sum, n);
+            residual += residual_ld;
     }
 }
 
-ALWAYS_INLINE void finish_as(const bool bytes,
+ALWAYS_INLINE void finish_as(const struct finishing *f, size_t cols,
+                             const bool bytes,
                              const enum akin__activation activation,
-                             size_t rows, size_t cols, const float *sums,
-                             size_t stride, const struct akin__epilogue *e,
-                             char *out, size_t ld)
+                             const float *sums, char *out)
 {
     size_t at = 0;
-    for (; at + LANES <= cols; at += LANES)
-        finish_columns(bytes, activation, rows, LANES, sums, stride, e, at, out,
-                       ld);
-    if (at < cols)
-        finish_columns(bytes, activation, rows, cols - at, sums, stride, e, at,
-                       out, ld);
+    for (; at + 2 * LANES <= cols; at += 2 * LANES)
+        finish_columns(f, at, 2, LANES, bytes, activation, sums, out);
+    for (; at < cols; at += LANES)
+        finish_columns(f, at, 1, cols - at < LANES ? cols - at : LANES, bytes,
+                       activation, sums, out);
 }
 
 static void finish(size_t rows, size_t cols, const void *sums, size_t stride,
@@ -431,24 +464,28 @@ static void finish(size_t rows, size_t cols, const void *sums, size_t stride,
 {
     const enum akin__activation linear = AKIN__LINEAR, gelu = AKIN__GELU,
                                 quick = AKIN__QUICK_GELU;
-#define AS(bytes, kind)                                                        \
-    finish_as(bytes, kind, rows, cols, sums, stride, e, out, ld)
-    if (e->column_scale) {
-        if (e->activation == AKIN__LINEAR)
-            AS(true, linear);
-        else if (e->activation == AKIN__GELU)
-            AS(true, gelu);
+    const struct finishing f = {e, rows, stride, ld};
+    const bool bytes = e->column_scale;
+    switch (e->activation) { /* constants from here on */
+    case AKIN__LINEAR:
+        if (bytes)
+            finish_as(&f, cols, true, linear, sums, out);
         else
-            AS(true, quick);
-    } else {
-        if (e->activation == AKIN__LINEAR)
-            AS(false, linear);
-        else if (e->activation == AKIN__GELU)
-            AS(false, gelu);
+            finish_as(&f, cols, false, linear, sums, out);
+        break;
+    case AKIN__GELU:
+        if (bytes)
+            finish_as(&f, cols, true, gelu, sums, out);
         else
-            AS(false, quick);
+            finish_as(&f, cols, false, gelu, sums, out);
+        break;
+    case AKIN__QUICK_GELU:
+        if (bytes)
+            finish_as(&f, cols, true, quick, sums, out);
+        else
+            finish_as(&f, cols, false, quick, sums, out);
+        break;
     }
-#undef AS
 }
 
 /* -------------------------------------------------------------- rows -- */
