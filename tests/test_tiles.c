@@ -14,32 +14,21 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "math/kernels.h"
 #include "math/quantize.h"
-#include "math/tiles.h"
 
 #if defined(__x86_64__)
-#include <cpuid.h>
-
-enum { COLUMNS = 16, ROWS = 6 };
+enum { MOST_ROWS = 14, MOST_COLS = 32 };
 
 static const size_t all_steps[] = {4, 8, 12, 16, 20, 60, 64, 196, 260, 768};
 enum { STEPS = sizeof all_steps / sizeof all_steps[0] };
 
-static bool have_avx2(void)
+/* Whether this processor runs tiles of that name. */
+static bool runs(const char *name)
 {
-    __builtin_cpu_init();
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
+    if (akin__kernels_named(name))
         return true;
-    tap_skip("no AVX2 on this processor");
-    return false;
-}
-
-static bool have_avxvnni(void)
-{
-    unsigned a = 0, b, c, d;
-    if (have_avx2() && __get_cpuid_count(7, 1, &a, &b, &c, &d) && a & 1u << 4)
-        return true;
-    tap_skip("no AVX-VNNI on this processor");
+    tap_skip("not on this processor");
     return false;
 }
 
@@ -83,22 +72,49 @@ static struct rows new_rows(size_t count, size_t steps, size_t gap)
     return a;
 }
 
-/* ------------------------------------------------------------- float32 -- */
+/* ---------------------------------------------------- float32 and bf16 -- */
+
+/* Where a float lies among pairs of bf16, and its upper half. */
+static float of_bf16(uint16_t half)
+{
+    const uint32_t bits = (uint32_t)half << 16;
+    float x;
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+
+/* Factor `i` of a row, a panel's column as a row: `per_step` to 4 bytes. */
+static float factor(const void *steps, size_t stride, size_t i, size_t per_step)
+{
+    const char *step = (const char *)steps + i / per_step * stride;
+    uint16_t half;
+    float x;
+    if (per_step == 1) {
+        memcpy(&x, step, sizeof x);
+        return x;
+    }
+    memcpy(&half, step + i % 2 * 2, sizeof half);
+    return of_bf16(half);
+}
 
 /* The classic bound of a sum of k products, each rounded or fused. */
-static void expect_f32(size_t k, const struct rows *a, const float *b,
-                       const float *sums)
+static void expect_floats(const struct akin__tiles *tiles, size_t steps,
+                          size_t per_step, const struct rows *a, const char *b,
+                          const float *sums)
 {
+    const size_t k = steps * per_step;
     for (size_t r = 0; r < a->count; r++) {
-        const float *row = (const float *)((const char *)a->at + r * a->lda);
-        for (size_t j = 0; j < COLUMNS; j++) {
+        const char *row = (const char *)a->at + r * a->lda;
+        for (size_t j = 0; j < tiles->cols; j++) {
             double want = 0, size = 0;
             for (size_t i = 0; i < k; i++) {
-                const double p = (double)row[i] * b[i * COLUMNS + j];
+                const double p =
+                    (double)factor(row, 4, i, per_step) *
+                    factor(b + j * 4, tiles->cols * 4, i, per_step);
                 want += p;
                 size += fabs(p);
             }
-            const double off = fabs(want - sums[r * COLUMNS + j]);
+            const double off = fabs(want - sums[r * tiles->cols + j]);
             if (!EXPECT(off <= (double)k * 6e-8 * size))
                 printf("# k %zu, row %zu of %zu, column %zu: off by %g\n", k, r,
                        a->count, j, off);
@@ -106,52 +122,97 @@ static void expect_f32(size_t k, const struct rows *a, const float *b,
     }
 }
 
-static void f32_case(akin__tile *const *tiles, size_t count, size_t steps,
-                     size_t gap)
+/* Random numbers of -1 to 1 in each 4 bytes. */
+static void fill_step(char *step, size_t per_step)
+{
+    for (size_t i = 0; i < per_step; i++) {
+        const float x = random_float();
+        memcpy(step + i * (4 / per_step), (const char *)&x + 4 - 4 / per_step,
+               4 / per_step);
+    }
+}
+
+static void float_case(const struct akin__tiles *tiles, size_t per_step,
+                       size_t count, size_t steps, size_t gap)
 {
     const struct rows a = new_rows(count, steps, gap);
     for (size_t r = 0; r < count; r++) {
         for (size_t i = 0; i < steps; i++)
-            ((float *)((char *)a.at + r * a.lda))[i] = random_float();
+            fill_step((char *)a.at + r * a.lda + i * 4, per_step);
     }
-    float *b = guarded(steps * COLUMNS * sizeof *b);
-    for (size_t i = 0; i < steps * COLUMNS; i++)
-        b[i] = random_float();
-    float *sums = guarded(count * COLUMNS * sizeof *sums);
-    memset(sums, 0xff, count * COLUMNS * sizeof *sums);
-    tiles[count](a.at, a.lda, b, steps, sums, b + steps * COLUMNS);
-    expect_f32(steps, &a, b, sums);
+    const size_t bytes = steps * tiles->cols * 4;
+    char *b = guarded(bytes);
+    for (size_t i = 0; i < bytes; i += 4)
+        fill_step(b + i, per_step);
+    float *sums = guarded(count * tiles->cols * sizeof *sums);
+    memset(sums, 0xff, count * tiles->cols * sizeof *sums);
+    tiles->tile[count](a.at, a.lda, b, steps, sums, b + bytes);
+    expect_floats(tiles, steps, per_step, &a, b, sums);
+}
+
+static void float_cases(struct akin__tiles tiles, size_t per_step)
+{
+    for (size_t count = 1; count <= tiles.rows; count++) {
+        for (size_t i = 0; i < STEPS; i++)
+            float_case(&tiles, per_step, count, all_steps[i], i % 3 * 4);
+    }
 }
 
 static void avx2_f32_is_within_its_bound(void)
 {
-    if (!have_avx2())
-        return;
-    for (size_t count = 1; count <= ROWS; count++) {
-        for (size_t i = 0; i < STEPS; i++)
-            f32_case(akin__tiles_avx2_f32, count, all_steps[i], i % 3 * 4);
+    if (runs("avx2"))
+        float_cases((struct akin__tiles)TILES_AVX2_F32, 1);
+}
+
+static void avx512_f32_is_within_its_bound(void)
+{
+    if (runs("avx512"))
+        float_cases((struct akin__tiles)TILES_AVX512_F32, 1);
+}
+
+static void avx512_bf16_is_within_its_bound(void)
+{
+    if (runs("avx512bf16"))
+        float_cases((struct akin__tiles)TILES_AVX512_BF16, 2);
+}
+
+/* Row by row through the tile of one row, against all tiles of several. */
+static void same_bits(struct akin__tiles tiles, size_t per_step)
+{
+    enum { STEPS_HERE = 772 };
+    static _Alignas(64) char a[MOST_ROWS * STEPS_HERE * 4],
+        b[MOST_COLS * STEPS_HERE * 4];
+    static _Alignas(64) float sums[MOST_ROWS * MOST_COLS], one[MOST_COLS];
+    for (size_t i = 0; i < sizeof a; i += 4)
+        fill_step(a + i, per_step);
+    for (size_t i = 0; i < sizeof b; i += 4)
+        fill_step(b + i, per_step);
+    const size_t lda = STEPS_HERE * 4;
+    for (size_t count = 2; count <= tiles.rows; count++) {
+        tiles.tile[count](a, lda, b, STEPS_HERE, sums, b);
+        for (size_t r = 0; r < count; r++) {
+            tiles.tile[1](a + r * lda, lda, b, STEPS_HERE, one, b);
+            EXPECT(memcmp(one, sums + r * tiles.cols, tiles.cols * 4) == 0);
+        }
     }
 }
 
-static void a_row_has_the_same_bits_in_every_tile(void)
+static void a_row_has_the_same_bits_in_every_avx2_tile(void)
 {
-    if (!have_avx2())
-        return;
-    enum { K = 772 };
-    static _Alignas(64) float b[K * COLUMNS], sums[ROWS * COLUMNS],
-        one[COLUMNS];
-    float a[ROWS * K];
-    for (size_t i = 0; i < ROWS * K; i++)
-        a[i] = random_float();
-    for (size_t i = 0; i < K * COLUMNS; i++)
-        b[i] = random_float();
-    for (size_t count = 2; count <= ROWS; count++) {
-        akin__tiles_avx2_f32[count](a, K * 4, b, K, sums, b);
-        for (size_t r = 0; r < count; r++) {
-            akin__tiles_avx2_f32[1](a + r * K, K * 4, b, K, one, b);
-            EXPECT(memcmp(one, sums + r * COLUMNS, sizeof one) == 0);
-        }
-    }
+    if (runs("avx2"))
+        same_bits((struct akin__tiles)TILES_AVX2_F32, 1);
+}
+
+static void a_row_has_the_same_bits_in_every_avx512_tile(void)
+{
+    if (runs("avx512"))
+        same_bits((struct akin__tiles)TILES_AVX512_F32, 1);
+}
+
+static void a_row_has_the_same_bits_in_every_bf16_tile(void)
+{
+    if (runs("avx512bf16"))
+        same_bits((struct akin__tiles)TILES_AVX512_BF16, 2);
 }
 
 /* ---------------------------------------------------------------- int8 -- */
@@ -181,6 +242,8 @@ static void fill_column(int8_t *q, size_t k, size_t group)
     }
 }
 
+enum { KINDS = 6 };
+
 /* Inputs: row 0 makes column 0 as large as can be, row 1 column 1 as small,
  * rows 2 and 3 are constant, the others random. */
 static uint8_t input(size_t row, size_t i, size_t k, const int8_t *q)
@@ -199,71 +262,84 @@ static uint8_t input(size_t row, size_t i, size_t k, const int8_t *q)
     }
 }
 
-static void expect_int8(size_t k, const struct rows *a, const int8_t *q,
-                        int minus, const int32_t *sums)
+static void expect_int8(const struct akin__tiles *tiles, size_t k,
+                        const struct rows *a, const int8_t *q,
+                        const int32_t *sums)
 {
+    const int minus = tiles->group ? 128 : 0;
     for (size_t r = 0; r < a->count; r++) {
         const uint8_t *row = (const uint8_t *)a->at + r * a->lda;
-        for (size_t j = 0; j < COLUMNS; j++) {
+        for (size_t j = 0; j < tiles->cols; j++) {
             int64_t want = 0;
             for (size_t i = 0; i < k; i++)
                 want += (row[i] - minus) * q[j * k + i];
-            if (!EXPECT_INT(sums[r * COLUMNS + j], want))
+            if (!EXPECT_INT(sums[r * tiles->cols + j], want))
                 printf("# k %zu, row %zu of %zu, column %zu\n", k, r, a->count,
                        j);
         }
     }
 }
 
-static void int8_case(akin__tile *const *tiles, size_t group, size_t count,
+static void int8_case(const struct akin__tiles *tiles, size_t count,
                       size_t steps, size_t gap)
 {
     const size_t k = steps * 4;
-    int8_t *q = guarded(k * COLUMNS);
-    for (size_t j = 0; j < COLUMNS; j++)
-        fill_column(q + j * k, k, group);
-    const size_t bytes = akin__packed_int8_bytes(COLUMNS, k, group);
+    int8_t *q = guarded(k * tiles->cols);
+    for (size_t j = 0; j < tiles->cols; j++)
+        fill_column(q + j * k, k, tiles->group);
+    const size_t bytes = akin__packed_int8_bytes(tiles->cols, k, tiles->group);
     uint8_t *b = guarded(bytes);
-    akin__pack_int8(COLUMNS, k, group, q, b);
+    akin__pack_int8(tiles->cols, k, tiles->group, q, b);
     const struct rows a = new_rows(count, steps, gap);
     for (size_t r = 0; r < count; r++) {
         /* Each kind of row comes first once, so that tiles of 1 row see it. */
-        const size_t kind = (r + steps / 4) % ROWS;
+        const size_t kind = (r + steps / 4) % KINDS;
         for (size_t i = 0; i < k; i++)
             ((uint8_t *)a.at)[r * a.lda + i] = input(kind, i, k, q);
     }
-    int32_t *sums = guarded(count * COLUMNS * sizeof *sums);
-    memset(sums, 0xff, count * COLUMNS * sizeof *sums);
-    tiles[count](a.at, a.lda, b, steps, sums, b + bytes);
-    expect_int8(k, &a, q, group ? 128 : 0, sums);
+    int32_t *sums = guarded(count * tiles->cols * sizeof *sums);
+    memset(sums, 0xff, count * tiles->cols * sizeof *sums);
+    tiles->tile[count](a.at, a.lda, b, steps, sums, b + bytes);
+    expect_int8(tiles, k, &a, q, sums);
 }
 
-static void int8_cases(akin__tile *const *tiles, size_t group)
+static void int8_cases(struct akin__tiles tiles)
 {
-    for (size_t count = 1; count <= ROWS; count++) {
+    for (size_t count = 1; count <= tiles.rows; count++) {
         for (size_t i = 0; i < STEPS; i++)
-            int8_case(tiles, group, count, all_steps[i], i % 3 * 4);
+            int8_case(&tiles, count, all_steps[i], i % 3 * 4);
     }
 }
 
 static void avx2_int8_is_exact(void)
 {
-    if (have_avx2())
-        int8_cases(akin__tiles_avx2_int8, 4);
+    if (runs("avx2"))
+        int8_cases((struct akin__tiles)TILES_AVX2_INT8);
 }
 
 static void avxvnni_int8_is_exact(void)
 {
-    if (have_avxvnni())
-        int8_cases(akin__tiles_avxvnni_int8, 0);
+    if (runs("avxvnni"))
+        int8_cases((struct akin__tiles)TILES_AVXVNNI);
+}
+
+static void avx512_int8_is_exact(void)
+{
+    if (runs("avx512vnni"))
+        int8_cases((struct akin__tiles)TILES_AVX512_INT8);
 }
 
 int main(void)
 {
     RUN(avx2_f32_is_within_its_bound);
-    RUN(a_row_has_the_same_bits_in_every_tile);
+    RUN(avx512_f32_is_within_its_bound);
+    RUN(avx512_bf16_is_within_its_bound);
+    RUN(a_row_has_the_same_bits_in_every_avx2_tile);
+    RUN(a_row_has_the_same_bits_in_every_avx512_tile);
+    RUN(a_row_has_the_same_bits_in_every_bf16_tile);
     RUN(avx2_int8_is_exact);
     RUN(avxvnni_int8_is_exact);
+    RUN(avx512_int8_is_exact);
     return tap_done();
 }
 

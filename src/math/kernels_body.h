@@ -366,8 +366,24 @@ TILES(int8)
 /* The operands of a register's columns. */
 struct columns {
     vec bias, scale, unit; /* unit: what 1 of an 8-bit sum stands for */
-    ivec sum;
+    vec sum;
 };
+
+ALWAYS_INLINE struct columns load_columns(const struct akin__epilogue *e,
+                                          size_t at, size_t n)
+{
+    struct columns c = {splat(0), splat(1), splat(1), splat(0)};
+    if (e->bias)
+        c.bias = load_some(e->bias + at, n, 0);
+    if (e->scale)
+        c.scale = load_some(e->scale + at, n, 0);
+    if (e->column_scale) {
+        c.unit = load_some(e->column_scale + at, n, 0);
+        c.sum = __builtin_convertvector(load_some_int(e->column_sum + at, n),
+                                        vec);
+    }
+    return c;
+}
 
 /*
  * One register of every row. `bytes`, `activation` and, but for the last of a
@@ -379,31 +395,33 @@ ALWAYS_INLINE void finish_columns(const bool bytes,
                                   size_t stride, const struct akin__epilogue *e,
                                   size_t at, char *out, size_t ld)
 {
-    const float *row_scale = e->row_scale, *residual = e->residual;
+    const float *row_scale = e->row_scale;
+    const float *residual = e->residual ? e->residual + at : NULL;
     const int32_t *zero = e->zero;
     const size_t residual_ld = e->residual_ld;
-    const bool narrow = e->narrow;
-    struct columns c = {splat(0), splat(1), splat(1), {0}};
-    if (e->bias)
-        c.bias = load_some(e->bias + at, n, 0);
-    if (e->scale)
-        c.scale = load_some(e->scale + at, n, 0);
-    if (bytes) {
-        c.unit = load_some(e->column_scale + at, n, 0);
-        c.sum = load_some_int(e->column_sum + at, n);
+    const bool narrow = e->narrow, linear = activation == AKIN__LINEAR;
+    struct columns c = load_columns(e, at, n);
+    if (linear) { /* a factor of both terms */
+        c.bias *= c.scale;
+        c.unit *= c.scale;
     }
     sums += at;
     for (size_t r = 0; r < rows; r++, sums += stride, out += ld) {
         vec sum = load(sums);
+        vec unit = linear ? c.unit : splat(1);
         if (bytes) {
-            const ivec whole = (ivec)sum - c.sum * zero[r];
-            sum = __builtin_convertvector(whole, vec) * (c.unit * row_scale[r]);
+            /* Beyond 2^24 a sum loses its last bits, less than a float has. */
+            sum = __builtin_convertvector((ivec)sum, vec) -
+                  c.sum * (float)zero[r];
+            unit = c.unit * row_scale[r];
         } else if (row_scale) {
-            sum *= row_scale[r];
+            unit *= row_scale[r];
         }
-        sum = activate(activation, sum + c.bias) * c.scale;
+        sum = sum * unit + c.bias;
+        if (!linear)
+            sum = activate(activation, sum) * c.scale;
         if (residual)
-            sum += load_some(residual + r * residual_ld + at, n, 0);
+            sum += load_some(residual + r * residual_ld, n, 0);
         if (narrow)
             store_narrow((uint16_t *)(void *)out + at, sum, n);
         else

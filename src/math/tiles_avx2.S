@@ -20,10 +20,11 @@
  *   r8    sums
  *   r9    next
  *
- * Every loop runs over 4 steps. The panel is read from the second-level cache
- * again and again (it is as large as the first) and the first time from
- * further away, so it is prefetched AHEAD bytes before its turn. Beside that,
- * each turn asks for one line from `next`.
+ * Every loop runs over 4 steps. The panel is as large as the first-level cache
+ * and read again for every tile of rows, so it is prefetched AHEAD bytes before
+ * its turn. Beside that each turn asks for one line from `next`: with the next
+ * panel there, weights come from memory as fast as from the second-level cache
+ * (50 rows, float32: 134 Gflop/s instead of 121).
  *
  * Without VNNI, bytes are multiplied by vpmaddubsw, which adds two neighbouring
  * products into an int16 and saturates there, while vpaddw wraps. Nothing is
