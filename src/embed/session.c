@@ -18,9 +18,10 @@ struct akin_session {
 
 /*
  * Pictures that go through the network together. CLIP's 50 tokens alone are
- * too few rows to keep a GEMM's tiles full; DINOv2's 257 are enough, and the
- * activations of one picture stay in the cache. This is the only place that
- * says how many.
+ * too few rows to keep a GEMM's tiles full: four pictures at once take 2 %
+ * (float32) to 5 % (int8) less time than one by one, eight no less. DINOv2's
+ * 257 are enough, and the activations of one picture stay in the cache: four
+ * at once take 3 to 8 % more. This is the only place that says how many.
  */
 size_t akin__model_batch(const akin_model *model)
 {
