@@ -15,7 +15,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "base/thread.h"
-#include "embed/model.h"
+#include "embed/parts.h"
 #include "embed/session.h"
 #include "image/limits.h"
 #include "model/share.h"
@@ -48,8 +48,8 @@ struct lane {
 static akin_status fill_slots(struct lane *lane, const akin_model *model,
                               akin_error *err)
 {
-    akin_image image = {.width = (uint32_t)model->network->width,
-                        .height = (uint32_t)model->network->height};
+    akin_image image = {.width = (uint32_t)akin__model_network(model)->width,
+                        .height = (uint32_t)akin__model_network(model)->height};
     const size_t bytes = 3 * (size_t)image.width * image.height;
     uint32_t state = 1;
     akin_status status = AKIN_OK;
@@ -211,7 +211,7 @@ akin_status akin_bench_run(const akin_model *model,
     AKIN_CHECK(bench.tally, err, AKIN_ENOMEM, "no memory for %d threads",
                threads);
     result->threads = threads;
-    const struct akin__network *n = model->network;
+    const struct akin__network *n = akin__model_network(model);
     result->kernels = n->kernels->tiles[n->precision].path;
 
     bench.options.files = 0;
