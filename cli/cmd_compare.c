@@ -172,6 +172,8 @@ const struct cli_command cli_compare = {
     .options = {{"model", "known name, hub id or folder; again for a second"},
                 {"pool", "DINOv2's tokens to one vector (mean)"},
                 {"exif", "turn upright as EXIF says (on), or leave (off)"},
+                {"precision", "what the network computes in (f32)"},
+                {"decode", "every pixel (exact) or large JPEG smaller (fast)"},
                 {"strict", "refuse pictures that are cut short or damaged"},
                 {"limit", "let pictures cost more or less: docs/limits.md"},
                 {"json", "one document: docs/json.md"}},

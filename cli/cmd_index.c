@@ -224,7 +224,12 @@ const struct cli_command cli_index = {
               "is the nearest\nphotos.akin in this folder or above it, else "
               "./photos.akin is made. A new index\ngets clip and dinov2 where "
               "they are at hand, else starter, or what --model says;\none that "
-              "is there keeps its own models. ctrl-C keeps what is done.",
+              "is there keeps its own models. ctrl-C keeps what is done.\n\n"
+              "Precision: f32 gives transformers' vectors. int8 is the fastest "
+              "and the least\nexact: its vectors are close to f32's, and "
+              "neighbours that are nearly as alike\nmay change places. bf16 "
+              "lies between the two. An index keeps its precision, EXIF\n"
+              "choice and decoding for good; searches in it follow them.",
     .example = "  akin index Pictures\n"
                "  akin index Pictures -i nas.akin --model clip",
     .least = 1,
@@ -233,6 +238,8 @@ const struct cli_command cli_index = {
                 {"model", "known name, hub id or folder; again for a second"},
                 {"pool", "DINOv2's tokens to one vector (mean)"},
                 {"exif", "turn upright as EXIF says (on), or leave (off)"},
+                {"precision", "what the network computes in (f32)"},
+                {"decode", "every pixel (exact) or large JPEG smaller (fast)"},
                 {"strict", "refuse pictures that are cut short or damaged"},
                 {"limit", "let pictures cost more or less: docs/limits.md"},
                 {"retry", "try again what could not be read before"},

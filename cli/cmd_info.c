@@ -92,11 +92,12 @@ static int print_text(const char *path, const akin_index_info *info)
     akin__bold(&text, &look, name);
     akin__text_addf(&text,
                     "\n%s pictures, %s could not be read, %s on disc, "
-                    "layout %u, EXIF %s\n",
+                    "layout %u, EXIF %s, decoding %s\n",
                     akin__thousands(files, info->files),
                     akin__thousands(failed, info->failed),
                     akin__size(size, info->bytes), info->version,
-                    info->exif == AKIN_EXIF_OFF ? "off" : "on");
+                    info->exif == AKIN_EXIF_OFF ? "off" : "on",
+                    info->decode == AKIN_DECODE_FAST ? "fast" : "exact");
     for (size_t i = 0; i < info->roots; i++) {
         akin__printable(name, sizeof name, info->root[i]);
         akin__text_addf(&text, "%s %s\n", i ? "      " : "folder", name);

@@ -242,6 +242,8 @@ const struct cli_command cli_search = {
                 {"model", "only this model of it; again for a second"},
                 {"pool", "must be what the index was made with"},
                 {"exif", "must be what the index was made with"},
+                {"precision", "must be what the index was made with"},
+                {"decode", "must be what the index was made with"},
                 {"strict", "refuse pictures that are cut short or damaged"},
                 {"limit", "let pictures cost more or less: docs/limits.md"},
                 {"json", "one line a query: docs/json.md"}},

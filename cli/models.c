@@ -36,11 +36,29 @@ static int keep(struct cli_models *models, const struct cli_values *values,
 
 static akin_model_options options_of(const struct cli_values *values)
 {
-    return (akin_model_options){.size = sizeof(akin_model_options),
-                                .pool = values->pool,
-                                .exif = values->exif == EXIF_OFF ? AKIN_EXIF_OFF
-                                                                 : AKIN_EXIF_ON,
-                                .threads = (int)values->threads};
+    akin_model_options options = {.size = sizeof options,
+                                  .pool = (akin_pool)values->pool,
+                                  .threads = (int)values->threads};
+    if (values->exif)
+        options.exif = (akin_exif)(values->exif - 1);
+    if (values->precision)
+        options.precision = (akin_precision)(values->precision - 1);
+    if (values->decode)
+        options.decode = (akin_decode)(values->decode - 1);
+    return options;
+}
+
+/* The same where the index says how its vectors are made. */
+static akin_model_options options_for(const struct cli_values *values,
+                                      const akin_index_info *info)
+{
+    akin_model_options options = options_of(values);
+    if (info->models) {
+        options.exif = info->exif;
+        options.precision = info->precision;
+        options.decode = info->decode;
+    }
+    return options;
 }
 
 static int open_one(struct cli_models *models, const struct cli_values *values,
@@ -50,7 +68,6 @@ static int open_one(struct cli_models *models, const struct cli_values *values,
     akin_error err;
     if (akin_model_open(&model, name, options, &err) != AKIN_OK)
         return cli_fail(ABOUT_MODEL, &err);
-    models->exif = options->exif;
     return keep(models, values, model);
 }
 
@@ -109,24 +126,39 @@ static akin_pool pool_of(const char *name)
                                       : AKIN_POOL_MEAN;
 }
 
-static int check_exif(const struct cli_values *values, const char *path,
-                      const akin_index_info *info)
+/* What holds for all of an index may be repeated, not changed. */
+static int check_making(const struct cli_values *values, const char *path,
+                        const akin_index_info *info)
 {
-    const bool off = info->exif == AKIN_EXIF_OFF;
-    if (!info->models || values->exif == EXIF_NOT_GIVEN ||
-        (values->exif == EXIF_OFF) == off)
-        return 0;
-    return cli_wrong(values,
-                     "%s was made with --exif %s, which holds for all of it; "
-                     "another index (-i) can be made with --exif %s",
-                     path, off ? "off" : "on", off ? "on" : "off");
+    static const char *const exif[] = {"on", "off"};
+    static const char *const decode[] = {"exact", "fast"};
+    static const char *const precision[] = {"f32", "bf16", "int8"};
+    const struct {
+        const char *option, *const *words;
+        int given, made;
+    } choices[] = {
+        {"exif", exif, values->exif - 1, (int)info->exif},
+        {"precision", precision, values->precision - 1, (int)info->precision},
+        {"decode", decode, values->decode - 1, (int)info->decode},
+    };
+    for (size_t i = 0; info->models && i < sizeof choices / sizeof *choices;
+         i++) {
+        const char *option = choices[i].option;
+        if (choices[i].given >= 0 && choices[i].given != choices[i].made)
+            return cli_wrong(
+                values,
+                "%s was made with --%s %s, which holds for all of it; another "
+                "index (-i) can be made with --%s %s",
+                path, option, choices[i].words[choices[i].made], option,
+                choices[i].words[choices[i].given]);
+    }
+    return 0;
 }
 
 static int check_pool(const struct cli_values *values, const char *path,
                       const akin_index_model *entry)
 {
-    if (values->pool == AKIN_POOL_DEFAULT ||
-        values->pool == pool_of(entry->pool))
+    if (!values->pool || values->pool == (int)pool_of(entry->pool))
         return 0;
     return cli_wrong(values,
                      "%s was made with --pool %s for %s, which holds for all "
@@ -159,10 +191,9 @@ static int open_entry(struct cli_models *models,
                       const akin_index_info *info,
                       const akin_index_model *entry, const char *given)
 {
-    akin_model_options options = options_of(values);
+    akin_model_options options = options_for(values, info);
     const char *where;
     options.pool = pool_of(entry->pool);
-    options.exif = info->exif;
     options.name = entry->name;
     int code = check_pool(values, path, entry);
     if (!code)
@@ -228,8 +259,7 @@ static int open_named(struct cli_models *models,
                       const char *name)
 {
     const akin_index_model *entry = find_entry(info, name);
-    akin_model_options options = options_of(values);
-    options.exif = info->models ? info->exif : options.exif;
+    const akin_model_options options = options_for(values, info);
     if (entry)
         return open_entry(models, values, path, info, entry, name);
     return adding ? open_one(models, values, name, &options)
@@ -240,7 +270,7 @@ int cli_models_open_for(struct cli_models *models,
                         const struct cli_values *values, const char *path,
                         const akin_index_info *info, bool adding)
 {
-    int code = check_exif(values, path, info);
+    int code = check_making(values, path, info);
     if (!code && adding && !info->models)
         return cli_models_open(models, values);
     memset(models, 0, sizeof *models);

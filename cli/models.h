@@ -9,7 +9,6 @@ struct cli_models {
     akin_model *model[CLI_MODELS]; /* [count] */
     const char *name[CLI_MODELS];  /* [count], each its model's */
     size_t count;
-    akin_exif exif; /* of all of them */
 };
 
 /*

@@ -15,7 +15,7 @@
 
 #include "cli.h"
 
-enum kind { FLAG, TEXT, COUNT, MODEL, POOL, EXIF, LIMIT, HELP };
+enum kind { FLAG, TEXT, COUNT, MODEL, CHOICE, LIMIT, HELP };
 
 /* Every option there is, in the order of getopt's answers (FIRST + row). */
 static const struct known {
@@ -27,8 +27,11 @@ static const struct known {
 } known[] = {
     {"index", 'i', "X.akin", TEXT, offsetof(struct cli_values, index)},
     {"model", 0, "NAME", MODEL, 0},
-    {"pool", 0, "mean|cls|patches", POOL, 0},
-    {"exif", 0, "on|off", EXIF, 0},
+    {"pool", 0, "mean|cls|patches", CHOICE, offsetof(struct cli_values, pool)},
+    {"exif", 0, "on|off", CHOICE, offsetof(struct cli_values, exif)},
+    {"precision", 0, "f32|bf16|int8", CHOICE,
+     offsetof(struct cli_values, precision)},
+    {"decode", 0, "exact|fast", CHOICE, offsetof(struct cli_values, decode)},
     {"top", 'k', "N", COUNT, offsetof(struct cli_values, k)},
     {"html", 0, "PAGE", TEXT, offsetof(struct cli_values, html)},
     {"format", 0, "FORMAT", TEXT, offsetof(struct cli_values, format)},
@@ -148,7 +151,7 @@ static void print_option(const struct known *option, const char *help)
     snprintf(left, sizeof left, "--%s%s%s", option->name,
              option->argument ? " " : "",
              option->argument ? option->argument : "");
-    printf("  %c%c%c %-24s %s\n", option->letter ? '-' : ' ',
+    printf("  %c%c%c %-25s %s\n", option->letter ? '-' : ' ',
            option->letter ? option->letter : ' ', option->letter ? ',' : ' ',
            left, help);
 }
@@ -214,26 +217,22 @@ static int take_model(struct cli_values *values, const char *text)
     return 0;
 }
 
-static int take_pool(struct cli_values *values, const char *text)
+/* The words stand in the option's argument; 1 is the first, 0 none. */
+static int take_choice(struct cli_values *values, const struct known *option,
+                       const char *text)
 {
-    static const char *const names[] = {[AKIN_POOL_MEAN] = "mean",
-                                        [AKIN_POOL_CLS] = "cls",
-                                        [AKIN_POOL_PATCHES] = "patches"};
-    for (int i = AKIN_POOL_MEAN; i <= AKIN_POOL_PATCHES; i++) {
-        if (strcmp(text, names[i]) == 0) {
-            values->pool = (akin_pool)i;
+    const size_t length = strlen(text);
+    const char *word = option->argument;
+    for (int number = 1; word; number++) {
+        const size_t span = strcspn(word, "|");
+        if (span == length && memcmp(word, text, length) == 0) {
+            *(int *)(void *)((char *)values + option->at) = number;
             return 0;
         }
+        word = word[span] ? word + span + 1 : NULL;
     }
-    return cli_wrong(values, "--pool %s is none of mean, cls, patches", text);
-}
-
-static int take_exif(struct cli_values *values, const char *text)
-{
-    if (strcmp(text, "on") && strcmp(text, "off"))
-        return cli_wrong(values, "--exif %s is neither on nor off", text);
-    values->exif = strcmp(text, "on") ? EXIF_OFF : EXIF_ON;
-    return 0;
+    return cli_wrong(values, "--%s %s is none of %s", option->name, text,
+                     option->argument);
 }
 
 /* The members of akin_limits (docs/limits.md) by their names. */
@@ -294,10 +293,8 @@ static int take(struct cli_values *values, const struct known *option,
         return take_count(values, option, text);
     case MODEL:
         return take_model(values, text);
-    case POOL:
-        return take_pool(values, text);
-    case EXIF:
-        return take_exif(values, text);
+    case CHOICE:
+        return take_choice(values, option, text);
     case LIMIT:
         return take_limit(values, text);
     case TEXT:

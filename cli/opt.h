@@ -21,8 +21,9 @@ struct cli_values {
     const char *index, *html, *output, *format, *revision;
     size_t k;       /* 0: not given */
     size_t threads; /* 0: not given */
-    akin_pool pool; /* AKIN_POOL_DEFAULT: not given */
-    enum { EXIF_NOT_GIVEN, EXIF_ON, EXIF_OFF } exif;
+    /* 0: not given; else an akin_pool, and one more than an akin_exif, an
+     * akin_precision and an akin_decode */
+    int pool, exif, precision, decode;
     akin_limits limits; /* what a picture may cost; zero: not given */
     bool json, strict, retry, normalize, errors, offline;
     char *const *word; /* [words]: what is no option */

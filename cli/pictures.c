@@ -36,10 +36,12 @@ struct work {
 static akin_status embed_slot(struct work *work, struct slot *slot, int thread)
 {
     const struct cli_models *models = work->models;
+    const akin_model *first = models->model[0]; /* all ask for the same */
     const akin_decode_options options = {.size = sizeof options,
-                                         .exif = models->exif,
+                                         .exif = akin_model_exif(first),
                                          .strict = work->values->strict,
-                                         .limits = &work->values->limits};
+                                         .limits = &work->values->limits,
+                                         .decode = akin_model_decode(first)};
     akin_session **session = work->session + (size_t)thread * models->count;
     akin_image image = {0};
     akin_image_info info = {0};

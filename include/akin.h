@@ -95,7 +95,8 @@ typedef enum akin_exif {
 typedef enum akin_decode {
     AKIN_DECODE_EXACT = 0, /* every pixel, as Pillow decodes it */
     AKIN_DECODE_FAST = 1   /* a JPEG at 1/2, 1/4 or 1/8 of its size as long as
-                              the shorter side keeps 768 pixels */
+                              the shorter side keeps 768 pixels: other vectors,
+                              docs/decoding.md */
 } akin_decode;
 
 typedef struct akin_decode_options {
@@ -109,8 +110,10 @@ typedef struct akin_decode_options {
 typedef struct akin_image_info {
     const char *format;                   /* "jpeg", "png", ...: a constant */
     uint32_t stored_width, stored_height; /* before turning */
-    uint32_t orientation; /* EXIF orientation 1 to 8; 1 if none */
-    char warning[256];    /* empty, or why the picture is partial */
+    uint32_t orientation;             /* EXIF orientation 1 to 8; 1 if none */
+    char warning[256];                /* empty, or why the picture is partial */
+    uint32_t full_width, full_height; /* upright, before AKIN_DECODE_FAST made
+                                         the picture smaller; else its own */
 } akin_image_info;
 
 /*
@@ -200,7 +203,7 @@ AKIN_API akin_decode akin_model_decode(const akin_model *model);
 AKIN_API size_t akin_model_dim(const akin_model *model);
 /*
  * 64 hexadecimal digits over all that decides a vector: weights, config,
- * pooling, preprocessing, precision and EXIF choice.
+ * pooling, preprocessing, precision, EXIF choice and decoding.
  */
 AKIN_API const char *akin_model_fingerprint(const akin_model *model);
 
@@ -221,7 +224,17 @@ AKIN_API akin_status akin_embed_image(akin_session *session,
                                       const akin_image *image, float *vector,
                                       akin_error *err) AKIN_MUST_CHECK;
 
-/* The same from a file, with a session of its own: for a picture or two. */
+/*
+ * `vectors` [count][dim] of `images` [count]: the same bits as one by one, and
+ * faster where the network runs on several at once. The first image that
+ * cannot be embedded ends it, and what is in `vectors` then is of no use.
+ */
+AKIN_API akin_status akin_embed_images(akin_session *session,
+                                       const akin_image *images, size_t count,
+                                       float *vectors,
+                                       akin_error *err) AKIN_MUST_CHECK;
+
+/* The vector of a file, with a session of its own: for a picture or two. */
 AKIN_API akin_status akin_embed_file(const akin_model *model, const char *path,
                                      float *vector,
                                      akin_error *err) AKIN_MUST_CHECK;
@@ -345,7 +358,7 @@ typedef struct akin_index_model {
     const char *revision;    /* of a hub model, or "" */
     const char *family;      /* "clip" or "dinov2" */
     const char *pool;        /* "cls", "mean" or "patches" */
-    const char *precision;   /* "f32" */
+    const char *precision;   /* "f32", "bf16" or "int8" */
     const char *fingerprint; /* 64 hexadecimal digits */
     uint32_t dim;
     uint64_t images; /* rows that belong to a file */
@@ -353,7 +366,10 @@ typedef struct akin_index_model {
 
 typedef struct akin_index_info {
     uint32_t version; /* of the layout on disk */
+    /* How every vector of it was made: */
     akin_exif exif;
+    akin_precision precision;
+    akin_decode decode;
     uint64_t files;                /* pictures known, failed ones not counted */
     uint64_t failed;               /* files in the table of failures */
     uint64_t bytes;                /* on disk */
@@ -423,7 +439,7 @@ typedef struct akin_index_report {
 
 typedef struct akin_index_options {
     size_t size;
-    int threads; /* 0: all processors */
+    int threads; /* 0: all processors; one more thread reads ahead */
     int retry;   /* try again what failed before */
     int strict;  /* as in akin_decode_options */
     const akin_limits *limits;

@@ -805,7 +805,8 @@ class Info(Case):
     def test_json_has_the_documented_shape(self):
         found = self.json('info', 'x.akin')
         self.assertEqual(list(found), ['index', 'version', 'files', 'failed',
-                                       'bytes', 'exif', 'roots', 'models'])
+                                       'bytes', 'exif', 'decode', 'roots',
+                                       'models'])
         self.assertEqual((found['files'], found['failed'], found['exif']),
                          (self.count, 1, 'on'))
         self.assertEqual([m['dim'] for m in found['models']], [32, 64])

@@ -3,8 +3,9 @@
  * eight numbers. It counts what it is asked and fails, stops or kills on
  * demand, so that tests reach the machinery around the network.
  *
- * It takes the place of model/model.c at link time: the linker takes an object
- * out of the library only for a name that is not there yet.
+ * It takes the place of embed/model.c and embed/session.c at link time: the
+ * linker takes an object out of the library only for a name that is not there
+ * yet.
  */
 #ifndef AKIN_TESTS_FAKE_MODEL_H
 #define AKIN_TESTS_FAKE_MODEL_H
@@ -18,20 +19,26 @@
 
 #include "akin.h"
 #include "base/error.h"
+#include "embed/session.h"
 
-enum { FAKE_DIM = 8 };
+enum { FAKE_DIM = 8, FAKE_MOST = 4 };
 
 struct akin_model {
     const char *name, *fingerprint;
     akin_exif exif;
+    size_t batch; /* 1 to FAKE_MOST */
+    akin_precision precision;
+    akin_decode decode;
 };
 
 struct akin_session {
     const akin_model *model;
+    float placed[FAKE_MOST][FAKE_DIM];
 };
 
 static atomic_int embedded;                           /* pictures so far */
 static int kill_at, embed_usec, fail_width, give_nan; /* 0: not at all */
+static void (*before_run)(size_t count); /* called before a batch is run */
 
 static uint64_t hash_of(const char *name, const uint8_t *bytes, size_t count)
 {
@@ -55,18 +62,38 @@ static void vector_of(const akin_model *model, const akin_image *image,
         vector[i] = (float)((int)(hash >> 8 * i & 255) - 128) + 0.5f;
 }
 
-akin_status akin_embed_image(akin_session *session, const akin_image *image,
-                             float *vector, akin_error *err)
+size_t akin__model_batch(const akin_model *model)
 {
-    if (atomic_fetch_add(&embedded, 1) + 1 == kill_at)
-        kill(getpid(), SIGKILL);
-    usleep((useconds_t)embed_usec);
+    return model->batch;
+}
+
+akin_status akin__session_place(akin_session *session, size_t slot,
+                                const akin_image *image, akin_error *err)
+{
     if (fail_width && image->width == (uint32_t)fail_width)
         return akin__fail(err, AKIN_ELIMIT, "no network takes this width");
-    vector_of(session->model, image, vector);
-    if (give_nan)
-        vector[FAKE_DIM - 1] = NAN;
+    if (slot >= session->model->batch)
+        return akin__fail(err, AKIN_EUSAGE, "slot %zu is beyond the batch",
+                          slot);
+    vector_of(session->model, image, session->placed[slot]);
     return AKIN_OK;
+}
+
+void akin__session_run(akin_session *session, size_t count, float *vectors)
+{
+    if (before_run)
+        before_run(count);
+    for (size_t i = 0; i < count; i++) {
+        if (atomic_fetch_add(&embedded, 1) + 1 == kill_at)
+            kill(getpid(), SIGKILL);
+        usleep((useconds_t)embed_usec);
+        memcpy(vectors + i * FAKE_DIM, session->placed[i],
+               sizeof session->placed[i]);
+        if (give_nan)
+            vectors[i * FAKE_DIM + FAKE_DIM - 1] = NAN;
+        /* What is run twice would give another vector. */
+        memset(session->placed[i], 0, sizeof session->placed[i]);
+    }
 }
 
 akin_status akin_session_open(akin_session **session, const akin_model *model,
@@ -111,6 +138,16 @@ const char *akin_model_pool(const akin_model *model)
 akin_exif akin_model_exif(const akin_model *model)
 {
     return model->exif;
+}
+
+akin_precision akin_model_precision(const akin_model *model)
+{
+    return model->precision;
+}
+
+akin_decode akin_model_decode(const akin_model *model)
+{
+    return model->decode;
 }
 
 size_t akin_model_dim(const akin_model *model)

@@ -77,7 +77,6 @@ static inline akin_index_model fake(const char *name, char digit)
                               .revision = "",
                               .family = "clip",
                               .pool = "cls",
-                              .precision = "f32",
                               .fingerprint = fingerprint,
                               .dim = DIM};
 }
@@ -86,7 +85,8 @@ static inline akin_status add_model(akin_index *index, const char *name)
 {
     const akin_index_model is = fake(name, 'a');
     size_t ordinal;
-    return akin__index_model_as(index, &is, AKIN_EXIF_ON, &ordinal, &err);
+    return akin__index_model_as(index, &is, (struct akin__making){0}, &ordinal,
+                                &err);
 }
 
 /* A new index with the model "clip". */

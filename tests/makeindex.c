@@ -58,7 +58,6 @@ static int make(const char *path, const char *raw, size_t rows, size_t dim)
                                  .revision = "",
                                  .family = "clip",
                                  .pool = "cls",
-                                 .precision = "f32",
                                  .fingerprint = fingerprint,
                                  .dim = (uint32_t)dim};
     akin_index *index;
@@ -66,7 +65,8 @@ static int make(const char *path, const char *raw, size_t rows, size_t dim)
     size_t ordinal;
     akin_status status = akin_index_open(&index, path, AKIN_INDEX_CREATE, &err);
     if (!status)
-        status = akin__index_model_as(index, &is, AKIN_EXIF_ON, &ordinal, &err);
+        status = akin__index_model_as(index, &is, (struct akin__making){0},
+                                      &ordinal, &err);
     if (!status)
         status = add_rows(index, raw, rows, dim, &err);
     akin_index_close(&index);

@@ -6,19 +6,25 @@
  *
  * and answers each with a line on stdout:
  *
- *   ok<TAB>WIDTH<TAB>HEIGHT<TAB>FORMAT<TAB>WARNING   or   CODE<TAB>MESSAGE
+ *   ok<TAB>WIDTH<TAB>HEIGHT<TAB>FORMAT<TAB>WARNING<TAB>FULL_WIDTH<TAB>
+ *   FULL_HEIGHT      or      CODE<TAB>MESSAGE
  *
- * MODE is letters: e upright as EXIF says (else as stored), s strict; and then
- * nothing for the RGB bytes, or C / D for the float32 input of CLIP / DINOv2,
- * or c / d for the same as bytes before the arithmetic, written to OUT ("-":
- * not at all). A MODE of FILE:/... takes preprocessor_config.json from there.
+ * MODE is letters: e upright as EXIF says (else as stored), s strict, f a fast
+ * decode, t two more columns: the milliseconds of reading and decoding, and
+ * those of preparing; and then nothing for the RGB bytes, or C / D for the
+ * float32 input of CLIP / DINOv2, or c / d for the same as bytes before the
+ * arithmetic, written to OUT ("-": not at all). A MODE of FILE:/... takes
+ * preprocessor_config.json from there.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "akin.h"
+#include "base/clock.h"
 #include "image/preprocess.h"
+
+static double prepared_ms; /* of the last write_input */
 
 static int write_all(const char *out, const void *bytes, size_t count)
 {
@@ -57,7 +63,9 @@ static akin_status write_input(const akin_image *image, const char *mode,
     float *pixels = malloc(count * sizeof *pixels);
     if (!pixels)
         return AKIN_ENOMEM;
+    const double start = akin__seconds();
     status = akin__preprocess_run(&p, image, &scratch, pixels, err);
+    prepared_ms = 1e3 * (akin__seconds() - start);
     if (!status && !write_all(out, pixels, count * sizeof *pixels))
         status = AKIN_EIO;
     free(pixels);
@@ -70,11 +78,16 @@ static void answer(const char *mode, const char *out, const char *path)
     const akin_decode_options options = {
         .size = sizeof options,
         .exif = !config && strchr(mode, 'e') ? AKIN_EXIF_ON : AKIN_EXIF_OFF,
-        .strict = !config && strchr(mode, 's') != NULL};
+        .strict = !config && strchr(mode, 's') != NULL,
+        .decode = !config && strchr(mode, 'f') ? AKIN_DECODE_FAST
+                                               : AKIN_DECODE_EXACT};
     akin_image image;
     akin_image_info info;
     akin_error err = {0};
+    const double start = akin__seconds();
     akin_status status = akin_image_read(&image, path, &options, &info, &err);
+    const double decoded_ms = 1e3 * (akin__seconds() - start);
+    prepared_ms = 0;
     if (!status)
         status = config || strpbrk(mode, "CDcd")
                      ? write_input(&image, mode, out, &err)
@@ -82,8 +95,12 @@ static void answer(const char *mode, const char *out, const char *path)
     if (status)
         printf("%d\t%s\n", status, err.message);
     else
-        printf("ok\t%u\t%u\t%s\t%s\n", image.width, image.height, info.format,
-               info.warning);
+        printf("ok\t%u\t%u\t%s\t%s\t%u\t%u", image.width, image.height,
+               info.format, info.warning, info.full_width, info.full_height);
+    if (!status && !config && strchr(mode, 't'))
+        printf("\t%.3f\t%.3f", decoded_ms, prepared_ms);
+    if (!status)
+        putchar('\n');
     fflush(stdout);
     akin_image_free(&image);
 }

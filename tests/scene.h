@@ -17,8 +17,12 @@
 #include "base/text.h"
 
 static akin_model one = {
-    "one", "1111111111111111111111111111111111111111111111111111111111111111",
-    AKIN_EXIF_ON};
+    "one",
+    "1111111111111111111111111111111111111111111111111111111111111111",
+    AKIN_EXIF_ON,
+    FAKE_MOST,
+    AKIN_PRECISION_F32,
+    AKIN_DECODE_EXACT};
 
 static char scene[32]; /* the working directory */
 static akin_index_report report;
@@ -46,6 +50,8 @@ static inline void begin(void)
     atomic_store(&embedded, 0);
     kill_at = embed_usec = fail_width = give_nan = stop_at = stop_walk = retry =
         strict = 0;
+    before_run = NULL;
+    one.batch = FAKE_MOST;
     threads = 2;
 }
 

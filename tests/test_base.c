@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/cpu.h"
 #include "base/error.h"
 #include "base/draft.h"
 #include "base/file.h"
@@ -201,6 +202,24 @@ static void parallel_does_each_item_and_reports_the_failure(void)
     EXPECT(done < 100400);
 }
 
+static void akin_cpu_names_the_highest_level(void)
+{
+    enum akin__cpu level;
+    akin_error err;
+    setenv("AKIN_CPU", "avx2", 1);
+    EXPECT_INT(akin__cpu_allowed(&level, &err), AKIN_OK);
+    EXPECT_INT(level, AKIN__CPU_AVX2);
+    setenv("AKIN_CPU", "abacus", 1);
+    EXPECT_INT(akin__cpu_allowed(&level, &err), AKIN_EUSAGE);
+    EXPECT_STR(err.message,
+               "AKIN_CPU=abacus: no such kernels (c, avx2, avxvnni, avx512, "
+               "avx512vnni, avx512bf16)");
+    unsetenv("AKIN_CPU");
+    EXPECT_INT(akin__cpu_allowed(&level, &err), AKIN_OK);
+    EXPECT_INT(level, AKIN__CPU_LEVELS - 1);
+    EXPECT(akin__cpu_has(AKIN__CPU_C));
+}
+
 int main(void)
 {
     RUN(a_product_that_overflows_is_no_allocation);
@@ -218,6 +237,7 @@ int main(void)
     RUN(what_is_no_file_is_never_replaced);
     RUN(json_refuses_duplicates_and_depth);
     RUN(a_path_that_is_no_utf8_keeps_its_bytes_in_json);
+    RUN(akin_cpu_names_the_highest_level);
     RUN(parallel_does_each_item_and_reports_the_failure);
     return tap_done();
 }

@@ -117,6 +117,31 @@ static size_t make_gif(void)
     return sizeof gif;
 }
 
+/* A grey JPEG, all of one brightness. */
+static size_t make_flat_jpeg(uint32_t width, uint32_t height)
+{
+    static uint8_t row[4096], *rows[1] = {row};
+    struct jpeg_compress_struct jpeg;
+    struct jpeg_error_mgr errors;
+    unsigned char *out = file;
+    unsigned long count = sizeof file;
+    jpeg.err = jpeg_std_error(&errors);
+    jpeg_create_compress(&jpeg);
+    jpeg_mem_dest(&jpeg, &out, &count);
+    jpeg.image_width = width;
+    jpeg.image_height = height;
+    jpeg.input_components = 1;
+    jpeg.in_color_space = JCS_GRAYSCALE;
+    jpeg_set_defaults(&jpeg);
+    jpeg_start_compress(&jpeg, TRUE);
+    while (jpeg.next_scanline < height)
+        jpeg_write_scanlines(&jpeg, rows, 1);
+    jpeg_finish_compress(&jpeg);
+    jpeg_destroy_compress(&jpeg);
+    EXPECT(out == file); /* it had room */
+    return count;
+}
+
 /* A JPEG of 64 x 64 pixels; progressive has ten scans. */
 static size_t make_jpeg(int progressive)
 {
@@ -278,6 +303,30 @@ static void pixels_beyond_the_limit_are_refused_by_figure(void)
     EXPECT_INT(decode(file, make_bmp(2, 2, 2)), AKIN_ELIMIT);
     limits.pixels = 4;
     EXPECT_INT(decode(file, make_bmp(2, 2, 2)), AKIN_OK);
+}
+
+static void a_fast_decode_is_held_to_the_limits_of_the_whole(void)
+{
+    fresh();
+    options.decode = AKIN_DECODE_FAST;
+    limits.pixels = 1600 * 1536;
+    EXPECT_INT(decode(file, make_flat_jpeg(1600, 1536)), AKIN_OK);
+    EXPECT_INT(image.width, 800);
+    limits.pixels--;
+    EXPECT_INT(decode(file, make_flat_jpeg(1600, 1536)), AKIN_ELIMIT);
+    EXPECT_STR(err.message, "picture has 2457600 pixels (limit 2457599)");
+}
+
+static void what_is_told_of_a_fast_decode_is_the_whole_picture(void)
+{
+    fresh();
+    options.decode = AKIN_DECODE_FAST;
+    EXPECT_INT(decode(file, make_flat_jpeg(1600, 1537)), AKIN_OK);
+    EXPECT_INT(image.height, 769);
+    EXPECT_INT(info.stored_width, 1600);
+    EXPECT_INT(info.stored_height, 1537);
+    EXPECT_INT(info.full_width, 1600);
+    EXPECT_INT(info.full_height, 1537);
 }
 
 static void bytes_beyond_the_limit_are_refused_by_figure(void)
@@ -642,6 +691,8 @@ int main(void)
     RUN(documented_limits_are_those_of_the_code);
     RUN(a_side_beyond_the_limit_is_refused_by_figure);
     RUN(pixels_beyond_the_limit_are_refused_by_figure);
+    RUN(a_fast_decode_is_held_to_the_limits_of_the_whole);
+    RUN(what_is_told_of_a_fast_decode_is_the_whole_picture);
     RUN(bytes_beyond_the_limit_are_refused_by_figure);
     RUN(scans_beyond_the_limit_are_refused_by_figure);
     RUN(pixels_times_scans_beyond_the_limit_are_refused_by_figure);

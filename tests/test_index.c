@@ -197,6 +197,30 @@ static void of_equal_files_the_one_that_is_gone_is_found(void)
     clean();
 }
 
+/* Between finding a twin and using its rows, the twin may have been read anew.
+ */
+static void a_twin_that_has_changed_lends_no_rows(void)
+{
+    akin_index *index = make_index();
+    EXPECT_INT(put(index, "b.jpg", 2), AKIN_OK);
+    const struct akin__entry twin = find(index, "b.jpg");
+    const struct akin__entry copy = entry_of(2);
+    struct akin__entry changed = entry_of(3);
+    float vector[DIM];
+    const float *vectors[1] = {vector};
+    changed.id = twin.id;
+    vector_of(3, vector);
+    EXPECT_INT(
+        akin__index_put(index, at("b.jpg"), &changed, vectors, 1, 0, &err),
+        AKIN_OK);
+    EXPECT_INT(
+        akin__index_put(index, at("a.jpg"), &copy, NULL, 0, twin.id, &err),
+        AKIN_OK);
+    EXPECT_INT(find(index, "a.jpg").rows, 0);
+    akin_index_close(&index);
+    clean();
+}
+
 static void a_failed_file_is_no_twin_and_is_listed(void)
 {
     akin_index *index = make_index();
@@ -421,7 +445,8 @@ static void many_numbers_are_searched_by_threads(void)
     akin_match matches[3];
     size_t found, ordinal;
     is.dim = WIDE;
-    EXPECT_INT(akin__index_model_as(index, &is, AKIN_EXIF_ON, &ordinal, &err),
+    EXPECT_INT(akin__index_model_as(index, &is, (struct akin__making){0},
+                                    &ordinal, &err),
                AKIN_OK);
     for (int i = 0; i < ROWS; i++) {
         const struct akin__entry entry = entry_of(i);
@@ -448,34 +473,112 @@ static void many_numbers_are_searched_by_threads(void)
 /* --------------------------------------------------------- models ------ */
 
 static akin_status add_like(akin_index *index, akin_index_model is,
-                            akin_exif exif)
+                            struct akin__making making)
 {
     size_t ordinal = 99;
-    return akin__index_model_as(index, &is, exif, &ordinal, &err);
+    return akin__index_model_as(index, &is, making, &ordinal, &err);
 }
 
-static void a_model_made_otherwise_is_refused_with_the_difference(void)
+static const struct akin__making as_usual = {0};
+
+static void a_model_of_other_weights_or_pool_is_refused(void)
 {
     akin_index *index = make_index();
     akin_index_model is = fake("clip", 'b');
-    EXPECT_INT(add_like(index, fake("clip", 'a'), AKIN_EXIF_ON), AKIN_OK);
-    EXPECT_INT(add_like(index, is, AKIN_EXIF_OFF), AKIN_EINDEX);
-    EXPECT(strstr(err.message, "was made with --exif on, not off"));
-    EXPECT_INT(add_like(index, is, AKIN_EXIF_ON), AKIN_EINDEX);
+    EXPECT_INT(add_like(index, fake("clip", 'a'), as_usual), AKIN_OK);
+    EXPECT_INT(add_like(index, is, as_usual), AKIN_EINDEX);
     EXPECT(strstr(err.message, "added with other weights or preprocessing "
                                "(fingerprint aaaaaaaaaaaa from /models/fake, "
                                "not bbbbbbbbbbbb"));
     is.pool = "mean";
-    EXPECT_INT(add_like(index, is, AKIN_EXIF_ON), AKIN_EINDEX);
+    EXPECT_INT(add_like(index, is, as_usual), AKIN_EINDEX);
     EXPECT(strstr(err.message, "added with --pool cls, not mean; use --pool "
                                "cls or another index (-i)"));
-    is = fake("clip", 'b');
-    is.precision = "int8";
-    EXPECT_INT(add_like(index, is, AKIN_EXIF_ON), AKIN_EINDEX);
-    EXPECT(strstr(err.message, "added with --precision f32, not int8"));
-    EXPECT_INT(add_like(index, fake("other", 'b'), AKIN_EXIF_OFF), AKIN_EINDEX);
     akin_index_close(&index);
     clean();
+}
+
+static void models_made_in_two_ways_never_share_an_index(void)
+{
+    static const struct {
+        struct akin__making making;
+        const char *says;
+    } other[] = {
+        {{.exif = AKIN_EXIF_OFF}, "made with --exif on, not off"},
+        {{.precision = AKIN_PRECISION_BF16},
+         "made with --precision f32, not bf16"},
+        {{.precision = AKIN_PRECISION_INT8},
+         "made with --precision f32, not int8"},
+        {{.decode = AKIN_DECODE_FAST}, "made with --decode exact, not fast"},
+    };
+    akin_index *index = make_index();
+    for (size_t i = 0; i < sizeof other / sizeof *other; i++) {
+        EXPECT_INT(add_like(index, fake("other", 'b'), other[i].making),
+                   AKIN_EINDEX);
+        EXPECT(strstr(err.message, other[i].says));
+    }
+    EXPECT_INT(add_like(index, fake("other", 'b'), as_usual), AKIN_OK);
+    akin_index_close(&index);
+    clean();
+}
+
+static void an_index_remembers_how_it_was_made(void)
+{
+    const struct akin__making making = {AKIN_EXIF_OFF, AKIN_PRECISION_INT8,
+                                        AKIN_DECODE_FAST};
+    akin_index *index = open_index(AKIN_INDEX_CREATE);
+    akin_index_info info;
+    EXPECT_INT(add_like(index, fake("clip", 'a'), making), AKIN_OK);
+    akin_index_close(&index);
+    index = open_index(AKIN_INDEX_READ);
+    EXPECT_INT(akin_index_describe(index, &info, &err), AKIN_OK);
+    EXPECT_INT(info.exif, AKIN_EXIF_OFF);
+    EXPECT_INT(info.precision, AKIN_PRECISION_INT8);
+    EXPECT_INT(info.decode, AKIN_DECODE_FAST);
+    EXPECT_STR(info.model[0].precision, "int8");
+    akin_index_close(&index);
+    clean();
+}
+
+/* What earlier versions wrote: 0, or 1 without EXIF. */
+static void bits_of_earlier_versions_mean_exact_decoding(void)
+{
+    akin_index_info info;
+    for (int bit = 0; bit <= 1; bit++) {
+        akin_index *index = make_index();
+        EXPECT_INT(akin__stage(index, &err), AKIN_OK);
+        EXPECT_INT(akin__sql_run(&index->write.catalog, &err,
+                                 "UPDATE models SET exif = ?", "i",
+                                 (int64_t)bit),
+                   AKIN_OK);
+        commit(index);
+        akin_index_close(&index);
+        index = open_index(AKIN_INDEX_READ);
+        EXPECT_INT(akin_index_describe(index, &info, &err), AKIN_OK);
+        EXPECT_INT(info.exif, bit ? AKIN_EXIF_OFF : AKIN_EXIF_ON);
+        EXPECT_INT(info.decode, AKIN_DECODE_EXACT);
+        akin_index_close(&index);
+        clean();
+    }
+}
+
+static void a_way_of_a_newer_akin_is_refused(void)
+{
+    static const char *const changes[] = {
+        "UPDATE models SET exif = 4", "UPDATE models SET precision = 'int4'"};
+    for (size_t i = 0; i < 2; i++) {
+        akin_index *index = make_index();
+        EXPECT_INT(akin__stage(index, &err), AKIN_OK);
+        EXPECT_INT(akin__sql_run(&index->write.catalog, &err, changes[i], ""),
+                   AKIN_OK);
+        commit(index);
+        akin_index_close(&index);
+        EXPECT_INT(akin_index_open(&index, at("x.akin"), AKIN_INDEX_READ, &err),
+                   AKIN_EINDEX);
+        EXPECT(strstr(err.message, "use a newer akin"));
+        akin_index_close(&index);
+        clean();
+    }
 }
 
 static void sixteen_models_fit_and_no_more(void)
@@ -597,6 +700,7 @@ int main(void)
     RUN(a_second_model_is_added_to_what_a_file_has);
     RUN(a_moved_file_keeps_its_row);
     RUN(of_equal_files_the_one_that_is_gone_is_found);
+    RUN(a_twin_that_has_changed_lends_no_rows);
     RUN(a_failed_file_is_no_twin_and_is_listed);
     RUN(failures_are_told_in_order_of_path);
     RUN(a_folder_holds_what_lies_below_it_and_no_more);
@@ -608,7 +712,11 @@ int main(void)
     RUN(a_model_that_is_not_there_is_named_with_those_that_are);
     RUN(a_search_follows_what_others_commit);
     RUN(many_numbers_are_searched_by_threads);
-    RUN(a_model_made_otherwise_is_refused_with_the_difference);
+    RUN(a_model_of_other_weights_or_pool_is_refused);
+    RUN(models_made_in_two_ways_never_share_an_index);
+    RUN(an_index_remembers_how_it_was_made);
+    RUN(bits_of_earlier_versions_mean_exact_decoding);
+    RUN(a_way_of_a_newer_akin_is_refused);
     RUN(sixteen_models_fit_and_no_more);
     RUN(paths_lead_from_where_the_caller_stands);
     RUN(a_moved_disc_keeps_working);

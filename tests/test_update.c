@@ -4,9 +4,15 @@
  */
 #include "scene.h"
 
+#include "base/fault.h"
+
 static akin_model two = {
-    "two", "2222222222222222222222222222222222222222222222222222222222222222",
-    AKIN_EXIF_ON};
+    "two",
+    "2222222222222222222222222222222222222222222222222222222222222222",
+    AKIN_EXIF_ON,
+    1,
+    AKIN_PRECISION_F32,
+    AKIN_DECODE_EXACT};
 
 /* --------------------------------------------------------- incremental -- */
 
@@ -523,6 +529,207 @@ static void strict_refuses_a_truncated_picture(void)
     EXPECT_INT(report.failed, 1);
 }
 
+/* ------------------------------------------------------------- batches -- */
+
+static atomic_int largest; /* batch so far */
+
+static void note_batch(size_t count)
+{
+    if ((int)count > atomic_load(&largest))
+        atomic_store(&largest, (int)count);
+}
+
+/* One worker and 10 pictures for a model of that batch. */
+static void begin_with_ten(size_t batch)
+{
+    begin();
+    draw_many(10);
+    threads = 1;
+    one.batch = batch;
+    atomic_store(&largest, 0);
+    before_run = note_batch;
+}
+
+static void a_worker_runs_as_many_pictures_as_the_model_takes(void)
+{
+    for (size_t batch = 1; batch <= FAKE_MOST; batch++) {
+        begin_with_ten(batch);
+        EXPECT_INT(update("photos"), AKIN_OK);
+        EXPECT_INT(report.added, 10);
+        EXPECT_INT(embedded, 10);
+        EXPECT_INT(largest, batch);
+        for (unsigned i = 0; i < 10; i++) {
+            char path[64];
+            snprintf(path, sizeof path, "photos/%05u.bmp", i);
+            EXPECT_STR(where(&one, i + 1), path);
+        }
+    }
+}
+
+static void models_of_different_batches_share_a_run(void)
+{
+    const char *root = "photos";
+    for (size_t batch = 1; batch <= FAKE_MOST; batch++) {
+        begin_with_ten(3);
+        two.batch = batch;
+        EXPECT_INT(update_roots(&root, 1, (akin_model *[]){&one, &two}, 2),
+                   AKIN_OK);
+        EXPECT_INT(embedded, 20);
+        EXPECT_INT(report.model[0].images, 10);
+        EXPECT_INT(report.model[1].images, 10);
+        for (unsigned i = 0; i < 10; i++) {
+            char path[64];
+            snprintf(path, sizeof path, "photos/%05u.bmp", i);
+            EXPECT_STR(where(&one, i + 1), path);
+            EXPECT_STR(where(&two, i + 1), path);
+        }
+    }
+    two.batch = 1;
+}
+
+static void two_copies_in_a_batch_are_embedded_once(void)
+{
+    begin_with_ten(4);
+    picture("photos/00001.bmp", 1); /* as 00000.bmp */
+    picture("photos/00006.bmp", 6); /* as 00005.bmp */
+    EXPECT_INT(update("photos"), AKIN_OK);
+    EXPECT_INT(report.added, 10);
+    EXPECT_INT(embedded, 8);
+    EXPECT_INT(last_done, 10);
+    EXPECT_INT(files_in_index(), 10);
+}
+
+/* Each worker soon has in its batch what the other is about to take. */
+static void copies_of_each_others_batches_do_not_deadlock(void)
+{
+    begin();
+    threads = 4;
+    embed_usec = 500;
+    for (int i = 0; i < 400; i++) {
+        char path[64];
+        snprintf(path, sizeof path, "photos/%05d.bmp", i);
+        picture(path, 1 + (unsigned)(i * 7 % 23));
+    }
+    EXPECT_INT(update("photos"), AKIN_OK);
+    EXPECT_INT(report.added, 400);
+    EXPECT_INT(embedded, 23);
+    EXPECT_INT(last_done, 400);
+}
+
+static void a_copy_of_a_picture_that_fails_fails_as_well(void)
+{
+    begin_with_ten(4);
+    put_bytes("photos/00001.bmp", "garbage", 7);
+    put_bytes("photos/00002.bmp", "garbage", 7);
+    EXPECT_INT(update("photos"), AKIN_OK);
+    EXPECT_INT(report.added, 8);
+    EXPECT_INT(report.failed, 2);
+}
+
+static void a_bad_file_in_a_batch_takes_no_other_with_it(void)
+{
+    const char *root = "photos";
+    uint8_t wide[PICTURE];
+    begin_with_ten(4);
+    draw(wide, 20);
+    wide[18] = 2 * SIDE;
+    wide[22] = SIDE / 2;
+    put_bytes("photos/00001.bmp", wide, sizeof wide);
+    put_bytes("photos/00006.bmp", "garbage", 7);
+    fail_width = 2 * SIDE;
+    EXPECT_INT(update_roots(&root, 1, (akin_model *[]){&two, &one}, 2),
+               AKIN_OK);
+    EXPECT_STR(notices.bytes,
+               "F photos/00001.bmp: no network takes this width\n"
+               "F photos/00006.bmp: no image of a known format\n");
+    EXPECT_INT(report.added, 8);
+    EXPECT_STR(where(&one, 1), "photos/00000.bmp");
+    EXPECT_STR(where(&one, 3), "photos/00002.bmp");
+    EXPECT_STR(where(&two, 3), "photos/00002.bmp");
+    EXPECT_STR(where(&one, 20), "");
+}
+
+/* ------------------------------------------------------- reading ahead -- */
+
+static atomic_int opened; /* photos */
+static int lead;          /* the most of them before their turn */
+
+static int count_open(const char *call, const char *path)
+{
+    if (strcmp(call, "open") == 0 && strstr(path, "photos/"))
+        atomic_fetch_add(&opened, 1);
+    return 0;
+}
+
+static void note_lead(size_t count)
+{
+    const int now = atomic_load(&opened) - atomic_load(&embedded) - (int)count;
+    if (now > lead)
+        lead = now;
+}
+
+/* Let the first batch take until another photo is opened, or ten seconds. */
+static void wait_for_the_reader(size_t count)
+{
+    for (int i = 0; i < 10000 && !lead; i++) {
+        note_lead(count);
+        usleep(1000);
+    }
+    before_run = note_lead;
+}
+
+static void update_and_count_opens(void (*first_run)(size_t count))
+{
+    lead = 0;
+    atomic_store(&opened, 0);
+    before_run = first_run;
+    akin__fault = count_open;
+    EXPECT_INT(update("photos"), AKIN_OK);
+    akin__fault = NULL;
+}
+
+static void files_are_read_while_the_network_runs(void)
+{
+    begin_with_ten(1);
+    update_and_count_opens(wait_for_the_reader);
+    EXPECT(lead > 0);
+    EXPECT_INT(opened, 10);
+    EXPECT_INT(report.added, 10);
+}
+
+static void at_most_64_files_are_read_ahead(void)
+{
+    begin_with_ten(1);
+    draw_many(200);
+    embed_usec = 1000; /* which a reader without bounds would outrun */
+    update_and_count_opens(note_lead);
+    EXPECT(lead <= 64);
+    EXPECT_INT(report.added, 200);
+}
+
+/* A BMP may have anything behind its pixels. */
+static void at_most_32_mb_are_read_ahead(void)
+{
+    begin_with_ten(1);
+    for (int i = 0; i < 10; i++) {
+        char path[64];
+        snprintf(path, sizeof path, "photos/%05d.bmp", i);
+        EXPECT_INT(truncate(path, 10 << 20), 0);
+    }
+    embed_usec = 50000;
+    update_and_count_opens(note_lead);
+    EXPECT(lead <= 3);
+    EXPECT_INT(report.added, 10);
+}
+
+static void a_file_too_large_to_be_read_ahead_is_read_in_its_turn(void)
+{
+    begin_with_ten(1);
+    EXPECT_INT(truncate("photos/00003.bmp", 40 << 20), 0);
+    update_and_count_opens(note_lead);
+    EXPECT_INT(report.added, 10);
+}
+
 /* --------------------------------------------------- progress, options -- */
 
 static void a_walk_can_be_cancelled(void)
@@ -620,6 +827,16 @@ int main(void)
     RUN(a_vector_that_is_not_finite_is_a_failure);
     RUN(a_truncated_picture_is_used_with_a_warning);
     RUN(strict_refuses_a_truncated_picture);
+    RUN(a_worker_runs_as_many_pictures_as_the_model_takes);
+    RUN(models_of_different_batches_share_a_run);
+    RUN(two_copies_in_a_batch_are_embedded_once);
+    RUN(copies_of_each_others_batches_do_not_deadlock);
+    RUN(a_copy_of_a_picture_that_fails_fails_as_well);
+    RUN(a_bad_file_in_a_batch_takes_no_other_with_it);
+    RUN(files_are_read_while_the_network_runs);
+    RUN(at_most_64_files_are_read_ahead);
+    RUN(at_most_32_mb_are_read_ahead);
+    RUN(a_file_too_large_to_be_read_ahead_is_read_in_its_turn);
     RUN(a_walk_can_be_cancelled);
     RUN(progress_counts_the_pictures_to_be_done);
     RUN(seconds_are_shared_among_the_models);

@@ -1,17 +1,17 @@
 /*
- * Model: preprocessing and network of one model folder behind akin_model, and
- * the scratch memory of one stream through it behind akin_session.
+ * Model: preprocessing and network of one model folder behind akin_model.
  */
-#include <math.h>
 #include <string.h>
 
 #include "akin.h"
 #include "base/error.h"
 #include "base/hash.h"
 #include "base/memory.h"
+#include "base/precision.h"
 #include "base/text.h"
+#include "embed/parts.h"
 #include "image/preprocess.h"
-#include "model/forward.h"
+#include "model/network.h"
 #include "model/place.h"
 
 struct akin_model {
@@ -23,23 +23,10 @@ struct akin_model {
     char fingerprint[2 * AKIN__SHA256_BYTES + 1];
 };
 
-struct akin_session {
-    const akin_model *model;
-    struct akin__stream *stream;
-    struct akin__preprocess_scratch scratch;
-    float *pixels; /* [3][height][width] */
-};
-
 static const char *family_name(const struct akin__config *config)
 {
     return config->family == AKIN__CLIP ? "clip" : "dinov2";
 }
-
-static const char *const precision_names[] = {
-    [AKIN_PRECISION_F32] = "f32",
-    [AKIN_PRECISION_BF16] = "bf16",
-    [AKIN_PRECISION_INT8] = "int8",
-};
 
 /* Everything that decides a vector, in words, then hashed. */
 static akin_status fingerprint(akin_model *model, akin_error *err)
@@ -60,7 +47,7 @@ static akin_status fingerprint(akin_model *model, akin_error *err)
                     c->mlp, c->patch, (double)c->eps, c->activation, c->swiglu,
                     c->registers, c->backbone, c->last_norm,
                     akin_model_pool(model),
-                    precision_names[akin_model_precision(model)],
+                    akin__precision_name(akin_model_precision(model)),
                     model->exif == AKIN_EXIF_OFF ? "off" : "on");
     if (model->decode == AKIN_DECODE_FAST)
         akin__text_addf(&text, "decode fast\n");
@@ -215,69 +202,12 @@ const char *akin_model_fingerprint(const akin_model *model)
     return model->fingerprint;
 }
 
-akin_status akin_session_open(akin_session **out, const akin_model *model,
-                              akin_error *err)
+const struct akin__network *akin__model_network(const akin_model *model)
 {
-    akin_status status = AKIN_OK;
-    akin_session *session = akin__calloc(1, sizeof *session);
-    const struct akin__network *n = model->network;
-    *out = NULL;
-    AKIN_CHECK(session, err, AKIN_ENOMEM, "no memory for a session");
-    session->model = model;
-    session->pixels =
-        akin__alloc_aligned(3 * n->height * n->width, sizeof(float));
-    AKIN_CHECK(session->pixels, err, AKIN_ENOMEM, "no memory for a session");
-    AKIN_TRY(akin__stream_open(&session->stream, n, 1, err));
-    *out = session;
-    session = NULL;
-out:
-    akin_session_close(&session);
-    return status;
+    return model->network;
 }
 
-void akin_session_close(akin_session **session)
+const struct akin__preprocess *akin__model_preprocess(const akin_model *model)
 {
-    if (!*session)
-        return;
-    akin__stream_close(&(*session)->stream);
-    akin__preprocess_scratch_free(&(*session)->scratch);
-    akin__free((*session)->pixels);
-    akin__free(*session);
-    *session = NULL;
-}
-
-akin_status akin_embed_image(akin_session *session, const akin_image *image,
-                             float *vector, akin_error *err)
-{
-    const akin_model *model = session->model;
-    const akin_status status = akin__preprocess_run(
-        &model->preprocess, image, &session->scratch, session->pixels, err);
-    if (status)
-        return status;
-    akin__stream_run(session->stream, 1, session->pixels, vector);
-    for (size_t i = 0; i < model->network->dim; i++) {
-        if (!isfinite(vector[i]))
-            return akin__fail(err, AKIN_EMODEL,
-                              "%s: gives a vector that is not finite: its "
-                              "weights are damaged",
-                              model->place.folder);
-    }
-    return AKIN_OK;
-}
-
-akin_status akin_embed_file(const akin_model *model, const char *path,
-                            float *vector, akin_error *err)
-{
-    const akin_decode_options decode = {.size = sizeof decode,
-                                        .exif = model->exif};
-    akin_session *session = NULL;
-    akin_image image = {0};
-    akin_status status = AKIN_OK;
-    AKIN_TRY(akin_image_read(&image, path, &decode, NULL, err));
-    AKIN_TRY(akin_session_open(&session, model, err));
-    AKIN_TRY(akin_embed_image(session, &image, vector, err));
-out:
-    akin_session_close(&session);
-    akin_image_free(&image);
-    return status;
+    return &model->preprocess;
 }

@@ -1,413 +1,370 @@
 /*
  * Pipeline: files -> pixels -> vectors -> index.
  *
- * Each worker takes the next file and goes all the way with it: read, hash,
- * ask the catalog, decode once, run every model's session on the one picture,
- * stage the vectors. So decoding on one processor overlaps with embedding on
- * the others, one decoded picture is in memory per worker, and no queue has to
- * be tuned. The index is asked and written under one lock, which is held for
- * microseconds but for a commit.
+ * Each worker takes the next file, hashes it, asks the index what it knows of
+ * the content (job.c), decodes what is new, once, and places the picture in
+ * the session of every model that needs it. A session runs when its slots are
+ * full; when the worker has gathered a batch, what is left in the sessions is
+ * run and the outcomes are staged. So decoding on one processor overlaps with
+ * embedding on the others, one decoded picture is in memory per worker, and
+ * the files come read ahead (ahead.h).
  *
- * Outcomes are staged in the order in which they come; the vectors do not
- * depend on it. One bad file is a line in the table of failures; what stops a
- * run is an index that cannot be written, memory for a session, or the caller.
+ * Of two copies side by side only one is embedded: a worker holds the contents
+ * that it has in its batch, and a file whose content is held, by itself or by
+ * another, is put aside until its own batch is done. Then the worker holds
+ * nothing and may wait for the others: nobody waits in a circle.
+ *
+ * One bad file is a line in the table of failures; what stops a run is an
+ * index that cannot be written, memory for a session, or the caller.
  */
-#include <math.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/error.h"
-#include "base/file.h"
 #include "base/hash.h"
 #include "base/memory.h"
 #include "base/suffix.h"
 #include "base/thread.h"
-#include "embed/run.h"
+#include "embed/job.h"
+#include "embed/session.h"
 #include "image/limits.h"
 
-/*
- * When staged work is committed: a commit syncs three files, 10 to 100 ms on a
- * hard disc, so one in ten seconds costs 1 % at most, and ten seconds is what
- * a crash may cost. The count bounds what is staged when files need no network
- * (renamed, touched) and stream by in thousands a second.
- */
-#define COMMIT_SECONDS 10.0
-enum { COMMIT_FILES = 1000 };
+/* A worker's way through one model. */
+struct lane {
+    akin_session *session; /* opened when needed */
+    size_t batch;          /* slots of the session */
+    struct akin__job **in; /* [batch] whose picture is in each slot */
+    size_t used;           /* slots */
+    float *out;            /* [batch][dim] */
+    float *vectors;        /* [most][dim]: of the jobs of the worker */
+    double seconds;        /* in the session */
+};
 
 struct worker {
-    akin_session *session[AKIN__MAX_MODELS]; /* [models], opened when needed */
-    float *vector[AKIN__MAX_MODELS];         /* [models][dim] */
-    double seconds[AKIN__MAX_MODELS];        /* in the session, [models] */
+    struct pipeline *pipeline;
+    struct lane lane[AKIN__MAX_MODELS]; /* [models] */
+    struct akin__job *job;              /* [most], those of the batch first */
+    size_t pending;                     /* in the batch */
+    const struct akin__item **aside;    /* [most]: content in hand elsewhere */
+    size_t put_aside;
     double embedding, other; /* seconds on files that needed the network, and
                                 on files that did not */
-    bool busy;               /* with the content below, so that of two copies
-                                side by side only one is embedded */
-    uint8_t content[32];
+
+    /* Under run->lock: the contents in hand, those of the batch and of the
+     * file that is under way. */
+    uint8_t (*held)[32]; /* [most] */
+    size_t holds;
 };
 
 struct pipeline {
-    struct akin__run *run;
-    struct worker *worker; /* [threads] */
-    akin_decode_options decode;
-    uint64_t file_bytes;
-
-    /* Under run->lock: */
-    uint64_t done;
-    size_t staged;     /* since the last commit */
-    double committed;  /* when */
-    akin_error broken; /* what the index refused; it is left alone since */
+    struct akin__line line;
+    struct akin__ahead *ahead;
+    struct worker *worker; /* [workers] */
+    size_t workers;
+    size_t most; /* files in a worker's batch: the largest of the models' */
 };
 
-/* One file on its way. */
-struct job {
-    struct pipeline *line;
-    struct worker *worker;
-    const struct akin__item *item;
-    const char *path;
-    uint8_t *bytes; /* [count] */
-    size_t count;
-    struct akin__entry known; /* what the catalog has; id 0: nothing */
-    struct akin__entry next;  /* what it shall have */
-    int64_t same_as;          /* whose rows serve */
-    uint32_t needed;          /* ordinals to be embedded */
-    bool moved;
-};
+/* ------------------------------------------------------ contents in hand -- */
 
-static void lock(struct pipeline *line)
+static bool is_held(const struct pipeline *pipeline, const uint8_t content[32])
 {
-    akin__lock_take(&line->run->lock);
-}
-
-static void unlock(struct pipeline *line)
-{
-    akin__lock_give(&line->run->lock);
-}
-
-/* Take the lock to use the index, unless it has failed: what was staged is
- * dropped then, and nothing may be staged on top. */
-static akin_status take_index(struct pipeline *line, akin_error *err)
-{
-    lock(line);
-    if (line->broken.code)
-        *err = line->broken;
-    return line->broken.code;
-}
-
-/* Give it back, having used it with this outcome. */
-static akin_status give_index(struct pipeline *line, akin_status status,
-                              const akin_error *err)
-{
-    if (status)
-        line->broken = *err;
-    unlock(line);
-    return status;
-}
-
-/* Something was staged: commit when it is time. */
-static akin_status staged(struct pipeline *line, akin_error *err)
-{
-    const double now = akin__seconds();
-    if (++line->staged < COMMIT_FILES && now - line->committed < COMMIT_SECONDS)
-        return AKIN_OK;
-    line->staged = 0;
-    line->committed = now;
-    return akin__index_commit(line->run->index, err);
-}
-
-/* The file cannot be used. */
-static akin_status fail(struct job *job, akin_status why, const char *reason,
-                        akin_error *err)
-{
-    struct akin__run *run = job->line->run;
-    akin_status status = take_index(job->line, err);
-    if (!status)
-        status = akin__fail_item(run, job->item, &job->known, &job->next, why,
-                                 reason, err);
-    if (!status) {
-        run->report->files++;
-        status = staged(job->line, err);
+    for (size_t i = 0; i < pipeline->workers; i++) {
+        const struct worker *worker = &pipeline->worker[i];
+        for (size_t h = 0; h < worker->holds; h++)
+            if (memcmp(worker->held[h], content, 32) == 0)
+                return true;
     }
-    return give_index(job->line, status, err);
+    return false;
 }
 
-/* Nobody can tell what the file is, and its name promises nothing. */
-static akin_status pass_over(struct job *job)
+/* Take the content in hand unless somebody has it. `wait` until nobody has:
+ * only for a worker that holds nothing itself. */
+static bool hold(struct worker *worker, const uint8_t content[32], bool wait)
 {
-    lock(job->line);
-    job->line->run->report->skipped++;
-    unlock(job->line);
-    return AKIN_OK;
-}
-
-/* The file's bytes and their hash into the job. */
-static akin_status load(struct job *job, akin_error *cause)
-{
-    struct stat st;
-    akin_status status = akin__read_file(job->path, job->line->file_bytes,
-                                         &job->bytes, &job->count, &st, cause);
-    if (status)
-        return status;
-    job->next.bytes = (uint64_t)st.st_size;
-    job->next.mtime_ns = st.st_mtim.tv_sec * 1000000000LL + st.st_mtim.tv_nsec;
-    return akin__sha256(job->bytes, job->count, job->next.content, cause);
-}
-
-/* Wait until no other worker has the same content in hand, then take it. */
-static void take_content(struct job *job)
-{
-    struct akin__run *run = job->line->run;
-    const int threads = run->options.threads;
-    lock(job->line);
-    for (int i = 0; i < threads;) {
-        const struct worker *other = &job->line->worker[i++];
-        if (other->busy && memcmp(other->content, job->next.content, 32) == 0) {
-            akin__lock_wait(&run->lock);
-            i = 0;
-        }
+    struct akin__lock *lock = &worker->pipeline->line.run->lock;
+    akin__lock_take(lock);
+    bool free = !is_held(worker->pipeline, content);
+    while (!free && wait) {
+        akin__lock_wait(lock);
+        free = !is_held(worker->pipeline, content);
     }
-    memcpy(job->worker->content, job->next.content, 32);
-    job->worker->busy = true;
-    unlock(job->line);
+    if (free)
+        memcpy(worker->held[worker->holds++], content, 32);
+    akin__lock_give(lock);
+    return free;
 }
 
-static void drop_content(struct job *job)
+/* Let go of all but the first `kept`. */
+static void release(struct worker *worker, size_t kept)
 {
-    lock(job->line);
-    job->worker->busy = false;
-    akin__lock_ring(&job->line->run->lock);
-    unlock(job->line);
+    struct akin__lock *lock = &worker->pipeline->line.run->lock;
+    akin__lock_take(lock);
+    worker->holds = kept;
+    akin__lock_ring(lock);
+    akin__lock_give(lock);
 }
 
-/* What an entry with the same content says of the picture. */
-static void adopt(struct job *job, const struct akin__entry *twin)
-{
-    job->same_as = twin->id;
-    job->needed &= ~twin->rows;
-    job->next.width = twin->width;
-    job->next.height = twin->height;
-    memcpy(job->next.format, twin->format, sizeof twin->format);
-    memcpy(job->next.reason, twin->reason, sizeof twin->reason);
-}
+/* ------------------------------------------------------------- networks -- */
 
-/*
- * What the catalog knows of these bytes: the same file touched, a file that
- * moved here, a copy, or nothing.
- */
-static akin_status recognise(struct job *job, akin_error *err)
+/* A session and its memory for each model, once a worker needs them. */
+static akin_status open_lanes(struct worker *worker, akin_error *err)
 {
-    struct akin__run *run = job->line->run;
-    struct akin__entry twin;
-    char *path = NULL;
-    bool found;
-    job->needed = run->wanted;
-    if (job->known.id && !job->known.failed &&
-        memcmp(job->known.content, job->next.content, 32) == 0) {
-        adopt(job, &job->known);
-        return AKIN_OK;
-    }
-    akin_status status = akin__index_find_content(run->index, job->next.content,
-                                                  &twin, &path, &found, err);
-    akin__free(path);
-    if (status || !found)
-        return status;
-    adopt(job, &twin);
-    struct akin__gone *gone = akin__find_gone(run, twin.id);
-    if (job->known.id || !gone || gone->moved)
-        return AKIN_OK;
-    status = akin__index_move(run->index, twin.id, job->path,
-                              job->next.mtime_ns, err);
-    if (status)
-        return status;
-    gone->moved = job->moved = true;
-    job->known = twin;
-    return AKIN_OK;
-}
-
-/* Which report a file that is in the index now belongs to. */
-static void count_outcome(struct job *job)
-{
-    akin_index_report *report = job->line->run->report;
-    const bool was_there = job->known.id && !job->known.failed;
-    report->files++;
-    if (job->moved)
-        report->renamed++;
-    else if (!was_there)
-        report->added++;
-    else if (job->same_as == job->known.id && !job->needed)
-        report->unchanged++;
-    else
-        report->updated++;
-}
-
-/* The picture is used, but something is wrong with it: say so once. */
-static void warn(const struct job *job)
-{
-    struct akin__run *run = job->line->run;
-    const struct akin__entry *known = &job->known, *next = &job->next;
-    if (!next->reason[0] || job->moved ||
-        (known->id && strcmp(known->reason, next->reason) == 0 &&
-         memcmp(known->content, next->content, 32) == 0))
-        return;
-    run->report->warnings++;
-    akin__notice(run, job->item, next->reason, false);
-}
-
-/* Stage the entry with its vectors. The lock is held. */
-static akin_status put(struct job *job, akin_error *err)
-{
-    struct akin__run *run = job->line->run;
-    const float *vectors[AKIN__MAX_MODELS] = {NULL};
-    akin_status status = AKIN_OK;
-    for (size_t i = 0; i < run->model_count; i++)
-        if (job->needed >> run->ordinal[i] & 1) {
-            vectors[run->ordinal[i]] = job->worker->vector[i];
-            run->report->model[i].images++;
-        }
-    job->next.id = job->known.id;
-    if (!job->moved || job->needed)
-        status = akin__index_put(run->index, job->path, &job->next, vectors,
-                                 run->ordinals, job->same_as, err);
-    if (status)
-        return status;
-    warn(job);
-    count_outcome(job);
-    return staged(job->line, err);
-}
-
-/* A session and a vector for each model, once a worker needs them. */
-static akin_status open_sessions(struct worker *worker,
-                                 const struct akin__run *run, akin_error *err)
-{
+    const struct akin__run *run = worker->pipeline->line.run;
     for (size_t i = 0; i < run->model_count; i++) {
         const akin_model *model = run->models[i];
-        if (worker->session[i])
+        const size_t dim = akin_model_dim(model);
+        struct lane *lane = &worker->lane[i];
+        if (lane->session)
             continue;
-        if (!worker->vector[i])
-            worker->vector[i] =
-                akin__alloc(akin_model_dim(model), sizeof(float));
-        if (!worker->vector[i])
-            return akin__fail(err, AKIN_ENOMEM, "no memory for a vector");
+        lane->batch = akin__model_batch(model);
+        lane->in = akin__alloc(lane->batch, sizeof *lane->in);
+        lane->out = akin__alloc(lane->batch, dim * sizeof(float));
+        lane->vectors =
+            akin__alloc(worker->pipeline->most, dim * sizeof(float));
+        if (!lane->in || !lane->out || !lane->vectors)
+            return akin__fail(err, AKIN_ENOMEM, "no memory for vectors");
         const akin_status status =
-            akin_session_open(&worker->session[i], model, err);
+            akin_session_open(&lane->session, model, err);
         if (status)
             return status;
     }
     return AKIN_OK;
 }
 
-static bool is_finite(const float *vector, size_t dim)
+static void close_lanes(struct worker *worker)
 {
-    for (size_t i = 0; i < dim; i++)
-        if (!isfinite(vector[i]))
-            return false;
-    return true;
+    for (size_t i = 0; i < AKIN__MAX_MODELS; i++) {
+        struct lane *lane = &worker->lane[i];
+        akin_session_close(&lane->session);
+        akin__free(lane->in);
+        akin__free(lane->out);
+        akin__free(lane->vectors);
+    }
 }
 
-/* The picture through the network of each model that lacks it. */
-static akin_status embed(struct job *job, const akin_image *image,
-                         akin_error *cause)
+static void run_lane(struct worker *worker, size_t model)
 {
-    const struct akin__run *run = job->line->run;
-    struct worker *worker = job->worker;
+    struct lane *lane = &worker->lane[model];
+    const size_t dim =
+        akin_model_dim(worker->pipeline->line.run->models[model]);
+    const double start = akin__seconds();
+    if (!lane->used)
+        return;
+    akin__session_run(lane->session, lane->used, lane->out);
+    for (size_t slot = 0; slot < lane->used; slot++)
+        memcpy(lane->in[slot]->vector[model], lane->out + slot * dim,
+               dim * sizeof(float));
+    lane->used = 0;
+    lane->seconds += akin__seconds() - start;
+}
+
+static bool needs(const struct worker *worker, const struct akin__job *job,
+                  size_t model)
+{
+    return job->needed >> worker->pipeline->line.run->ordinal[model] & 1;
+}
+
+/* The picture into a slot of each model that needs it, or of none. */
+static akin_status place(struct worker *worker, struct akin__job *job,
+                         const akin_image *image, akin_error *cause)
+{
+    const struct akin__run *run = worker->pipeline->line.run;
+    const size_t at = (size_t)(job - worker->job);
     akin_status status = AKIN_OK;
     for (size_t i = 0; i < run->model_count && !status; i++) {
-        if (!(job->needed >> run->ordinal[i] & 1))
+        struct lane *lane = &worker->lane[i];
+        const double start = akin__seconds();
+        if (!needs(worker, job, i))
             continue;
-        const double before = akin__seconds();
-        status = akin_embed_image(worker->session[i], image, worker->vector[i],
-                                  cause);
-        worker->seconds[i] += akin__seconds() - before;
-        if (!status &&
-            !is_finite(worker->vector[i], akin_model_dim(run->models[i])))
-            status = akin__fail(cause, AKIN_EMODEL,
-                                "model %s gives no finite vector",
-                                akin_model_name(run->models[i]));
+        status = akin__session_place(lane->session, lane->used, image, cause);
+        lane->in[lane->used] = job;
+        job->vector[i] = lane->vectors + at * akin_model_dim(run->models[i]);
+        lane->seconds += akin__seconds() - start;
+    }
+    for (size_t i = 0; i < run->model_count && !status; i++) {
+        struct lane *lane = &worker->lane[i];
+        if (needs(worker, job, i) && ++lane->used == lane->batch)
+            run_lane(worker, i);
     }
     return status;
 }
 
-static akin_status decode_and_embed(struct job *job, akin_error *cause)
+static akin_status decode_and_place(struct worker *worker,
+                                    struct akin__job *job,
+                                    struct akin__handed *file,
+                                    akin_error *cause)
 {
     akin_image image;
     akin_image_info info;
-    struct akin__entry *next = &job->next;
-    akin_status status = akin_image_decode(&image, job->bytes, job->count,
-                                           &job->line->decode, &info, cause);
-    akin__free(job->bytes);
-    job->bytes = NULL;
+    akin_status status =
+        akin_image_decode(&image, file->bytes, file->count,
+                          &worker->pipeline->line.decode, &info, cause);
+    akin__free(file->bytes);
+    file->bytes = NULL;
     if (status)
         return status;
-    next->width = image.width;
-    next->height = image.height;
-    snprintf(next->format, sizeof next->format, "%s", info.format);
-    snprintf(next->reason, sizeof next->reason, "%s", info.warning);
-    status = embed(job, &image, cause);
+    akin__job_describe(job, &info);
+    status = place(worker, job, &image, cause);
     akin_image_free(&image);
     return status;
 }
 
-/* From the path to what is staged. Only what must stop the run comes back. */
-static akin_status process(struct job *job, akin_error *err)
+/* --------------------------------------------------------------- a file -- */
+
+/* Stage what a job of the batch has come to. */
+static akin_status finish(struct worker *worker, struct akin__job *job,
+                          akin_error *err)
 {
-    struct akin__run *run = job->line->run;
-    akin_error cause = {AKIN_OK, ""};
-    akin_status why = load(job, &cause);
-    if (why == AKIN_ENOTFOUND)
-        return AKIN_OK; /* gone since the walk: the next run will see */
-    if (why == AKIN_EIO && !job->known.id && !akin__image_suffix(job->path))
-        return pass_over(job);
-    if (why)
-        return fail(job, why, akin__reason(&cause, job->path), err);
-    take_content(job);
-    akin_status status = take_index(job->line, err);
-    if (!status)
-        status = recognise(job, err);
-    status = give_index(job->line, status, err);
-    if (!status && job->needed)
-        status = open_sessions(job->worker, run, err);
-    if (status)
-        return status;
-    if (job->needed) {
-        why = decode_and_embed(job, &cause);
-        if (why)
-            return fail(job, why, cause.message, err);
+    const struct akin__run *run = worker->pipeline->line.run;
+    for (size_t i = 0; i < run->model_count; i++) {
+        const akin_model *model = run->models[i];
+        akin_error cause;
+        if (!needs(worker, job, i) ||
+            akin__is_finite(job->vector[i], akin_model_dim(model)))
+            continue;
+        akin__fail(&cause, AKIN_EMODEL, "model %s gives no finite vector",
+                   akin_model_name(model));
+        return akin__job_fail(job, cause.code, cause.message, err);
     }
-    status = take_index(job->line, err);
-    if (!status)
-        status = put(job, err);
-    return give_index(job->line, status, err);
+    return akin__job_put(job, err);
 }
 
+/* Bring the batch to its end. */
+static akin_status finish_batch(struct worker *worker, akin_error *err)
+{
+    const double start = akin__seconds();
+    const size_t count = worker->pending;
+    akin_status status = AKIN_OK;
+    for (size_t i = 0; i < worker->pipeline->line.run->model_count; i++)
+        run_lane(worker, i);
+    for (size_t i = 0; i < count && !status; i++)
+        status = finish(worker, &worker->job[i], err);
+    worker->pending = 0;
+    release(worker, 0);
+    worker->embedding += akin__seconds() - start;
+    return status || !count
+               ? status
+               : akin__job_done(&worker->pipeline->line, count, err);
+}
+
+/* The file was not read. */
+static akin_status refuse(struct akin__job *job,
+                          const struct akin__handed *file, akin_error *err)
+{
+    if (file->status == AKIN_ENOTFOUND)
+        return AKIN_OK; /* gone since the walk: the next run will see */
+    if (file->status == AKIN_EIO && !job->known.id &&
+        !akin__image_suffix(job->path)) {
+        akin__job_pass_over(job);
+        return AKIN_OK;
+    }
+    return akin__job_fail(job, file->status,
+                          akin__reason(&file->cause, job->path), err);
+}
+
+/* A content in hand: what is known of it, else into the batch. */
+static akin_status go_on(struct worker *worker, struct akin__job *job,
+                         struct akin__handed *file, akin_error *err)
+{
+    akin_error cause;
+    akin_status status = akin__job_recognise(job, err);
+    if (status || !job->needed)
+        return status;
+    status = open_lanes(worker, err);
+    if (status)
+        return status;
+    const akin_status why = decode_and_place(worker, job, file, &cause);
+    if (why)
+        return akin__job_fail(job, why, cause.message, err);
+    worker->pending++;
+    return AKIN_OK;
+}
+
+/* From a file to a job of the batch, a file put aside, or its outcome. */
+static akin_status process(struct worker *worker, struct akin__handed *file,
+                           bool wait, akin_error *err)
+{
+    struct akin__job *job = &worker->job[worker->pending];
+    const size_t pending = worker->pending;
+    akin_error cause;
+    akin_status status =
+        akin__job_begin(job, &worker->pipeline->line, file, err);
+    if (status)
+        return status;
+    if (file->status) {
+        status = refuse(job, file, err);
+    } else if (akin__sha256(file->bytes, file->count, job->next.content,
+                            &cause) != AKIN_OK) {
+        status = akin__job_fail(job, cause.code, cause.message, err);
+    } else if (!hold(worker, job->next.content, wait)) {
+        worker->aside[worker->put_aside++] = file->item;
+        return AKIN_OK;
+    } else {
+        status = go_on(worker, job, file, err);
+        if (worker->pending > pending)
+            return status;
+        release(worker, pending);
+    }
+    return status ? status : akin__job_done(&worker->pipeline->line, 1, err);
+}
+
+/* The same, with its bytes freed and its time noted. */
+static akin_status take(struct worker *worker, struct akin__handed *file,
+                        double start, bool wait, akin_error *err)
+{
+    const size_t pending = worker->pending;
+    const akin_status status = process(worker, file, wait, err);
+    akin__free(file->bytes);
+    *(worker->pending > pending ? &worker->embedding : &worker->other) +=
+        akin__seconds() - start;
+    return status;
+}
+
+/* Finish the batch and then what was put aside, one by one. */
+static akin_status settle(struct worker *worker, akin_error *err)
+{
+    akin_status status = finish_batch(worker, err);
+    while (!status && worker->put_aside) {
+        const double start = akin__seconds();
+        struct akin__handed file;
+        akin__ahead_again(worker->pipeline->ahead,
+                          worker->aside[--worker->put_aside], &file);
+        status = take(worker, &file, start, true, err);
+        if (!status)
+            status = finish_batch(worker, err);
+    }
+    return status;
+}
+
+/* -------------------------------------------------------------- workers -- */
+
+/* Item `number` of akin__parallel: a worker's whole life, and behind them all
+ * the reader, without whom the workers get on as well. */
 static akin_status work(void *context, size_t number, int thread,
                         akin_error *err)
 {
-    struct pipeline *line = context;
-    struct akin__run *run = line->run;
-    struct job job = {.line = line,
-                      .worker = &line->worker[thread],
-                      .item = &run->list.item[number]};
-    const double start = akin__seconds();
-    bool found;
-    job.path = akin__item_path(&run->list, job.item);
-    job.next.bytes = job.item->bytes;
-    job.next.mtime_ns = job.item->mtime_ns;
-    akin_status status = take_index(line, err);
-    if (!status && job.item->state == AKIN__CHANGED)
-        status =
-            akin__index_find(run->index, job.path, &job.known, &found, err);
-    status = give_index(line, status, err);
+    struct pipeline *pipeline = context;
+    struct worker *worker = &pipeline->worker[number];
+    struct akin__handed file;
+    akin_status status = AKIN_OK;
+    (void)thread;
+    if (number == pipeline->workers) {
+        akin__ahead_read(pipeline->ahead);
+        return AKIN_OK;
+    }
+    double start = akin__seconds();
+    while (!status && akin__ahead_take(pipeline->ahead, &file)) {
+        status = take(worker, &file, start, false, err);
+        if (!status && (worker->pending == pipeline->most ||
+                        worker->put_aside == pipeline->most))
+            status = settle(worker, err);
+        start = akin__seconds();
+    }
     if (!status)
-        status = process(&job, err);
-    akin__free(job.bytes);
-    drop_content(&job);
-    *(job.needed ? &job.worker->embedding : &job.worker->other) +=
-        akin__seconds() - start;
+        status = settle(worker, err);
     if (status)
-        return status;
-    lock(line);
-    status = akin__progress(run, "images", ++line->done, run->list.count, err);
-    unlock(line);
+        akin__ahead_stop(pipeline->ahead);
+    release(worker, 0);
     return status;
 }
 
@@ -417,17 +374,17 @@ static akin_status work(void *context, size_t number, int thread,
  * which needed no network, divided among the models as their sessions took
  * time. The parts add up; images / seconds is the rate that a user sees.
  */
-static void share_seconds(struct pipeline *line, double wall)
+static void share_seconds(struct pipeline *pipeline, double wall)
 {
-    struct akin__run *run = line->run;
+    struct akin__run *run = pipeline->line.run;
     double of[AKIN__MAX_MODELS] = {0}, all = 0, embedding = 0, other = 0;
-    for (int t = 0; t < run->options.threads; t++) {
-        const struct worker *worker = &line->worker[t];
+    for (size_t t = 0; t < pipeline->workers; t++) {
+        const struct worker *worker = &pipeline->worker[t];
         embedding += worker->embedding;
         other += worker->other;
         for (size_t i = 0; i < run->model_count; i++) {
-            of[i] += worker->seconds[i];
-            all += worker->seconds[i];
+            of[i] += worker->lane[i].seconds;
+            all += worker->lane[i].seconds;
         }
     }
     for (size_t i = 0; i < run->model_count && all > 0; i++)
@@ -435,38 +392,68 @@ static void share_seconds(struct pipeline *line, double wall)
             wall * embedding / (embedding + other) * of[i] / all;
 }
 
-static void close_workers(struct pipeline *line)
+static akin_status open_workers(struct pipeline *pipeline, akin_error *err)
 {
-    for (int t = 0; t < line->run->options.threads; t++)
-        for (size_t i = 0; i < line->run->model_count; i++) {
-            akin_session_close(&line->worker[t].session[i]);
-            akin__free(line->worker[t].vector[i]);
-        }
-    akin__free(line->worker);
+    const struct akin__run *run = pipeline->line.run;
+    const size_t threads = (size_t)run->options.threads;
+    for (size_t i = 0; i < run->model_count; i++) {
+        const size_t batch = akin__model_batch(run->models[i]);
+        if (batch > pipeline->most)
+            pipeline->most = batch;
+    }
+    pipeline->workers = threads < run->list.count ? threads : run->list.count;
+    pipeline->worker =
+        akin__calloc(pipeline->workers, sizeof *pipeline->worker);
+    bool whole = pipeline->worker;
+    for (size_t t = 0; whole && t < pipeline->workers; t++) {
+        struct worker *worker = &pipeline->worker[t];
+        worker->pipeline = pipeline;
+        worker->job = akin__alloc(pipeline->most, sizeof *worker->job);
+        worker->aside = akin__alloc(pipeline->most, sizeof *worker->aside);
+        worker->held = akin__alloc(pipeline->most, sizeof *worker->held);
+        whole = worker->job && worker->aside && worker->held;
+    }
+    return whole ? AKIN_OK
+                 : akin__fail(err, AKIN_ENOMEM, "no memory for %zu threads",
+                              pipeline->workers);
+}
+
+static void close_workers(struct pipeline *pipeline)
+{
+    for (size_t t = 0; pipeline->worker && t < pipeline->workers; t++) {
+        struct worker *worker = &pipeline->worker[t];
+        close_lanes(worker);
+        akin__free(worker->job);
+        akin__free(worker->aside);
+        akin__free(worker->held);
+    }
+    akin__free(pipeline->worker);
 }
 
 akin_status akin__pipeline(struct akin__run *run, akin_error *err)
 {
     const akin_index_options *options = &run->options;
-    struct pipeline line = {.run = run,
-                            .decode = {.size = sizeof line.decode,
-                                       .exif = akin_model_exif(run->models[0]),
-                                       .strict = options->strict,
-                                       .limits = options->limits},
-                            .file_bytes =
-                                akin__limits(options->limits).file_bytes,
-                            .committed = akin__seconds()};
+    struct pipeline pipeline = {
+        .line = {.run = run,
+                 .decode = {.size = sizeof(akin_decode_options),
+                            .exif = akin_model_exif(run->models[0]),
+                            .strict = options->strict,
+                            .limits = options->limits,
+                            .decode = akin_model_decode(run->models[0])},
+                 .committed = akin__seconds()}};
     const double start = akin__seconds();
-    akin_status status = akin__progress(run, "images", 0, run->list.count, err);
-    if (status)
-        return status;
-    line.worker = akin__calloc((size_t)options->threads, sizeof *line.worker);
-    if (!line.worker)
-        return akin__fail(err, AKIN_ENOMEM, "no memory for %d threads",
-                          options->threads);
-    status =
-        akin__parallel(options->threads, run->list.count, work, &line, err);
-    share_seconds(&line, akin__seconds() - start);
-    close_workers(&line);
+    akin_status status = AKIN_OK;
+    AKIN_TRY(akin__progress(run, "images", 0, run->list.count, err));
+    if (!run->list.count)
+        return AKIN_OK;
+    AKIN_TRY(open_workers(&pipeline, err));
+    AKIN_TRY(akin__ahead_open(&pipeline.ahead, &run->list,
+                              akin__limits(options->limits).file_bytes, err));
+    status = akin__parallel((int)pipeline.workers + 1, pipeline.workers + 1,
+                            work, &pipeline, err);
+    share_seconds(&pipeline, akin__seconds() - start);
+out:
+    akin__ahead_close(&pipeline.ahead);
+    close_workers(&pipeline);
     return status;
 }

@@ -35,6 +35,16 @@ static akin_status take_options(struct akin__run *run,
     return AKIN_OK;
 }
 
+/* What keeps two models from one index; NULL: nothing. */
+static const char *difference(const akin_model *a, const akin_model *b)
+{
+    if (akin_model_exif(a) != akin_model_exif(b))
+        return "EXIF choice";
+    if (akin_model_precision(a) != akin_model_precision(b))
+        return "precision";
+    return akin_model_decode(a) != akin_model_decode(b) ? "decoding" : NULL;
+}
+
 /* Each model's place in the index. */
 static akin_status take_models(struct akin__run *run, akin_error *err)
 {
@@ -43,10 +53,11 @@ static akin_status take_models(struct akin__run *run, akin_error *err)
                           run->model_count, AKIN__MAX_MODELS);
     for (size_t i = 0; i < run->model_count; i++) {
         const akin_model *model = run->models[i];
-        if (akin_model_exif(model) != akin_model_exif(run->models[0]))
-            return akin__fail(
-                err, AKIN_EUSAGE, "%s and %s differ in their EXIF choice",
-                akin_model_name(run->models[0]), akin_model_name(model));
+        const char *differ = difference(run->models[0], model);
+        if (differ)
+            return akin__fail(err, AKIN_EUSAGE, "%s and %s differ in their %s",
+                              akin_model_name(run->models[0]),
+                              akin_model_name(model), differ);
         const akin_status status =
             akin__index_model(run->index, model, &run->ordinal[i], err);
         if (status)

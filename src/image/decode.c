@@ -84,14 +84,21 @@ akin_status akin__image_warn(struct akin__decode *decode, const char *format,
     return AKIN_OK;
 }
 
+/* How the picture is to be turned, whatever its EXIF says: 1 is not at all. */
+static uint32_t to_turn(const struct akin__decode *decode)
+{
+    return decode->exif == AKIN_EXIF_OFF && !decode->always_turn
+               ? 1
+               : decode->orientation;
+}
+
 /* decode->image as its orientation says. */
 static akin_status turn(struct akin__decode *decode)
 {
     akin_image *stored = &decode->image, upright;
-    const uint32_t orientation = decode->orientation;
+    const uint32_t orientation = to_turn(decode);
     const bool sideways = orientation > 4;
-    if (orientation < 2 ||
-        (decode->exif == AKIN_EXIF_OFF && !decode->always_turn))
+    if (orientation < 2)
         return AKIN_OK;
     akin_status status =
         akin__image_memory(decode, (uint64_t)stored->stride * stored->height);
@@ -122,7 +129,22 @@ static akin_status prepare(struct akin__decode *decode,
     decode->limits = akin__limits(all.limits);
     decode->exif = all.exif;
     decode->strict = all.strict != 0;
+    decode->fast = all.decode == AKIN_DECODE_FAST;
     return AKIN_OK;
+}
+
+static void describe(const struct akin__format *format,
+                     const struct akin__decode *decode, akin_image_info *info)
+{
+    const bool smaller = decode->full_width != 0;
+    const bool sideways = to_turn(decode) > 4;
+    info->format = format->name;
+    info->stored_width = smaller ? decode->full_width : decode->image.width;
+    info->stored_height = smaller ? decode->full_height : decode->image.height;
+    info->full_width = sideways ? info->stored_height : info->stored_width;
+    info->full_height = sideways ? info->stored_width : info->stored_height;
+    info->orientation = decode->orientation;
+    memcpy(info->warning, decode->warning, sizeof info->warning);
 }
 
 static akin_status decode_as(const struct akin__format *format,
@@ -134,11 +156,7 @@ static akin_status decode_as(const struct akin__format *format,
     status = format->decode(decode);
     if (status)
         return status;
-    info->format = format->name;
-    info->stored_width = decode->image.width;
-    info->stored_height = decode->image.height;
-    info->orientation = decode->orientation;
-    memcpy(info->warning, decode->warning, sizeof info->warning);
+    describe(format, decode, info);
     return turn(decode);
 }
 

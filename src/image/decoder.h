@@ -21,7 +21,10 @@ struct akin__decode {
     akin_limits limits; /* every member set */
     akin_exif exif;
     bool strict;
-    akin_image image;     /* as stored; made by akin__image_new */
+    bool fast;           /* fewer pixels will do: AKIN_DECODE_FAST */
+    akin_image image;    /* as stored; made by akin__image_new */
+    uint32_t full_width; /* of the stored picture, set by a decoder that made */
+    uint32_t full_height; /* fewer pixels; 0: the image's own */
     uint32_t orientation; /* how to turn it, 1 to 8 as in EXIF */
     bool always_turn;     /* it is not EXIF's: turn without asking */
     char warning[256];    /* empty, or what is wrong with the picture */

@@ -1,6 +1,6 @@
 /*
  * JPEG through libjpeg-turbo, as Pillow uses it: the slow exact inverse DCT,
- * fancy upsampling, no scaling while decoding.
+ * fancy upsampling, no scaling while decoding but where AKIN_DECODE_FAST asks.
  *
  * Untrusted: memory is estimated before decoding, scans are counted while
  * decoding (a file of 40 KB can ask for minutes), and too many warnings end
@@ -20,6 +20,10 @@
 #include "image/decoder.h"
 #include "image/exif.h"
 
+/* Pixels that the shorter side keeps in a fast decode: three for each of the
+ * 256 that a model's input is cut from. */
+enum { FAST_SIDE = 768 };
+
 enum { BATCH = 16 }; /* rows asked for at once */
 
 struct reader {
@@ -31,6 +35,7 @@ struct reader {
     char first_warning[JMSG_LENGTH_MAX];
     bool cut;      /* the file ends early */
     uint8_t *cmyk; /* [width][4]: one row */
+    struct array *coefficients[MAX_COMPONENTS];
     struct akin__decode *decode;
 };
 
@@ -141,6 +146,57 @@ static uint64_t memory_for(struct jpeg_decompress_struct *jpeg)
            rows;
 }
 
+/*
+ * libjpeg's "virtual arrays", in which a file of several scans gathers the
+ * coefficients of a component: akin's memory, where huge pages make such files
+ * a tenth faster than libjpeg's own. memory_for has held them against the
+ * limit.
+ */
+struct array {
+    JDIMENSION height;
+    JBLOCKROW row[]; /* [height], and then the blocks */
+};
+
+static jvirt_barray_ptr new_array(j_common_ptr jpeg, int pool, boolean zeroed,
+                                  JDIMENSION width, JDIMENSION height,
+                                  JDIMENSION at_once)
+{
+    enum { LINE = 64 }; /* bytes; libjpeg's vector code wants 32 */
+    struct reader *r = reader_of(jpeg);
+    const size_t row = width * sizeof(JBLOCK);
+    const size_t head = sizeof(struct array) + height * sizeof(JBLOCKROW);
+    struct array *array = NULL;
+    int i = 0;
+    (void)pool, (void)zeroed, (void)at_once;
+    while (i < MAX_COMPONENTS && r->coefficients[i])
+        i++;
+    if (i < MAX_COMPONENTS)
+        array = r->coefficients[i] =
+            akin__calloc(1, head + LINE + row * height);
+    if (!array)
+        refuse(r, akin__fail(r->decode->err, AKIN_ENOMEM,
+                             "no memory to decode this JPEG"));
+    uint8_t *block = (uint8_t *)array + head;
+    block += LINE - (uintptr_t)block % LINE;
+    array->height = height;
+    for (JDIMENSION y = 0; y < height; y++)
+        array->row[y] = (JBLOCKROW)(void *)(block + y * row);
+    return (jvirt_barray_ptr)(void *)array;
+}
+
+static JBLOCKARRAY rows_of_array(j_common_ptr jpeg, jvirt_barray_ptr of,
+                                 JDIMENSION first, JDIMENSION count,
+                                 boolean writable)
+{
+    struct array *array = (struct array *)(void *)of;
+    (void)writable;
+    if (first > array->height || count > array->height - first)
+        refuse(reader_of(jpeg),
+               akin__fail(reader_of(jpeg)->decode->err, AKIN_EFORMAT,
+                          "JPEG: rows of blocks that are not there"));
+    return array->row + first;
+}
+
 /* Pillow's reading of CMYK as Adobe writes it, inverted. */
 static void cmyk_to_rgb(uint8_t *rgb, const uint8_t *cmyk, size_t width)
 {
@@ -173,6 +229,22 @@ static void read_rows(struct reader *r)
     }
 }
 
+/* Leave out the high frequencies of each block while the picture stays large
+ * enough. */
+static void shrink(struct reader *r)
+{
+    struct jpeg_decompress_struct *jpeg = &r->jpeg;
+    const JDIMENSION w = jpeg->image_width, h = jpeg->image_height;
+    const JDIMENSION shorter = w < h ? w : h;
+    unsigned by = 1;
+    while (by < 8 && shorter / (2 * by) >= FAST_SIDE)
+        by *= 2;
+    jpeg->scale_num = 1;
+    jpeg->scale_denom = by;
+    r->decode->full_width = w;
+    r->decode->full_height = h;
+}
+
 /* Everything between here and its return may jump back to run(). */
 static akin_status read_image(struct reader *r)
 {
@@ -181,17 +253,25 @@ static akin_status read_image(struct reader *r)
     akin_status status;
     jpeg_create_decompress(jpeg);
     jpeg->progress = &r->progress;
+    jpeg->mem->request_virt_barray = new_array;
+    jpeg->mem->access_virt_barray = rows_of_array;
     jpeg_mem_src(jpeg, decode->bytes, decode->count);
     jpeg->src->skip_input_data = on_skip;
     jpeg_read_header(jpeg, TRUE);
-    status = akin__image_new(decode, jpeg->image_width, jpeg->image_height);
+    status = akin__image_check(decode, jpeg->image_width, jpeg->image_height);
     if (!status)
         status = akin__image_memory(decode, memory_for(jpeg));
     if (status)
         return status;
     jpeg->out_color_space = jpeg->num_components == 4 ? JCS_CMYK : JCS_RGB;
+    if (decode->fast)
+        shrink(r);
+    jpeg_calc_output_dimensions(jpeg);
+    status = akin__image_new(decode, jpeg->output_width, jpeg->output_height);
+    if (status)
+        return status;
     if (jpeg->num_components == 4) {
-        r->cmyk = akin__alloc(jpeg->image_width, 4);
+        r->cmyk = akin__alloc(jpeg->output_width, 4);
         if (!r->cmyk)
             return akin__fail(decode->err, AKIN_ENOMEM, "no memory for a row");
     }
@@ -245,5 +325,7 @@ akin_status akin__decode_jpeg(struct akin__decode *decode)
     const akin_status status = run(&r);
     jpeg_destroy_decompress(&r.jpeg);
     akin__free(r.cmyk);
+    for (int i = 0; i < MAX_COMPONENTS; i++)
+        akin__free(r.coefficients[i]);
     return status;
 }

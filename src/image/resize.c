@@ -9,7 +9,11 @@
  * size stays is not filtered.
  *
  * Sums: |weights| of a bicubic or Lanczos filter add up to less than 2, so
- * 255 * 2 * 2^22 fits an int32.
+ * 255 * 2 * 2^22 fits an int32. Integers give the same bits in any order, so
+ * the instruction sets (resize_kernels.h) agree.
+ *
+ * What lies between the two directions is made strip by strip and used while
+ * it is in the second-level cache.
  */
 #include "image/resize.h"
 
@@ -19,8 +23,12 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "image/resize_kernels.h"
 
-enum { PRECISION = 32 - 8 - 2 };
+enum {
+    STRIP = 64 /* rows filtered across before they are filtered down, beyond
+                  those that one row of the result is made of */
+};
 
 /* How the pixels first .. first + count - 1 of one direction are made. */
 struct axis {
@@ -31,9 +39,11 @@ struct axis {
     double support;        /* the filter's reach in source pixels */
     uint32_t taps;         /* room for the weights of a pixel */
     uint32_t begin, end;   /* source pixels that are needed at all */
-    uint32_t *start;       /* [count]: first source pixel of each */
+    uint32_t groups;       /* the weights lie as in akin__taps; or 0 */
+    uint32_t each;         /* int32 of weights for a pixel */
+    uint32_t *start;       /* [count]: first source pixel of each, from begin */
     uint32_t *length;      /* [count]: how many */
-    int32_t *weight;       /* [count][taps] */
+    int32_t *weight;       /* [count][each] */
     double *exact;         /* [taps]: the weights of a pixel before rounding */
 };
 
@@ -133,6 +143,7 @@ static struct axis plan_axis(uint32_t source, uint32_t target, uint32_t first,
                         .scale = (double)source / target};
     axis.support = kernel.support * (axis.scale < 1.0 ? 1.0 : axis.scale);
     axis.taps = (uint32_t)ceil(axis.support) * 2 + 1;
+    axis.each = axis.taps;
     if (filtered(&axis)) {
         uint32_t unused;
         reach(&axis, 0, &axis.begin, &unused);
@@ -141,12 +152,31 @@ static struct axis plan_axis(uint32_t source, uint32_t target, uint32_t first,
     return axis;
 }
 
+/* Lay the weights out for filtering across (akin__taps). */
+static void group(struct axis *axis)
+{
+    axis->groups = (axis->taps + AKIN__RESIZE_GROUP - 1) / AKIN__RESIZE_GROUP;
+    axis->each = axis->groups * AKIN__RESIZE_LANES;
+}
+
+static void put_weight(const struct axis *axis, int32_t *weight, uint32_t x,
+                       int32_t w)
+{
+    if (!axis->groups) {
+        weight[x] = w;
+        return;
+    }
+    weight += x / AKIN__RESIZE_GROUP * AKIN__RESIZE_LANES;
+    for (uint32_t c = 0; c < 3; c++)
+        weight[x % AKIN__RESIZE_GROUP * 3 + c] = w;
+}
+
 /* The weights of pixel i of the window: they add up to one. */
 static void weigh(struct axis *axis, struct kernel kernel, uint32_t i)
 {
     const double narrow = 1.0 / (axis->scale < 1.0 ? 1.0 : axis->scale);
     const double centre = (axis->first + i + 0.5) * axis->scale;
-    int32_t *weight = axis->weight + (size_t)i * axis->taps;
+    int32_t *weight = axis->weight + (size_t)i * axis->each;
     double total = 0.0;
     uint32_t start, end;
     reach(axis, i, &start, &end);
@@ -155,63 +185,14 @@ static void weigh(struct axis *axis, struct kernel kernel, uint32_t i)
         axis->exact[x - start] = w;
         total += w;
     }
+    axis->start[i] = start - axis->begin;
+    axis->length[i] = end - start;
+    memset(weight, 0, axis->each * sizeof *weight);
     for (uint32_t x = 0; x < end - start; x++) {
         const double w = axis->exact[x] / (total != 0.0 ? total : 1.0);
-        const double fixed = w * (1 << PRECISION);
-        weight[x] = (int32_t)(fixed < 0 ? fixed - 0.5 : fixed + 0.5);
-    }
-    axis->start[i] = start;
-    axis->length[i] = end - start;
-}
-
-static uint8_t clip(int32_t sum)
-{
-    const int32_t v = sum >> PRECISION;
-    return (uint8_t)(v < 0 ? 0 : v > 255 ? 255 : v);
-}
-
-/* One row: `in` begins at source pixel axis->begin. */
-static void filter_row(uint8_t *out, const uint8_t *in, const struct axis *axis)
-{
-    for (uint32_t i = 0; i < axis->count; i++, out += 3) {
-        const uint8_t *p = in + 3 * (size_t)(axis->start[i] - axis->begin);
-        const int32_t *w = axis->weight + (size_t)i * axis->taps;
-        int32_t r = 1 << (PRECISION - 1), g = r, b = r;
-        for (uint32_t x = 0; x < axis->length[i]; x++, p += 3) {
-            r += p[0] * w[x];
-            g += p[1] * w[x];
-            b += p[2] * w[x];
-        }
-        out[0] = clip(r);
-        out[1] = clip(g);
-        out[2] = clip(b);
-    }
-}
-
-/* Row i of the window out of the rows at `in`, which begin at source row
- * axis->begin; `bytes` of each. */
-static void filter_column(uint8_t *out, const uint8_t *in, size_t stride,
-                          size_t bytes, const struct axis *axis, uint32_t i)
-{
-    enum { STRIP = 32 };
-    const int32_t *w = axis->weight + (size_t)i * axis->taps;
-    in += stride * (axis->start[i] - axis->begin);
-    for (size_t x = 0; x < bytes; x += STRIP) {
-        int32_t sum[STRIP];
-        const size_t n = bytes - x < STRIP ? bytes - x : STRIP;
-        for (size_t j = 0; j < STRIP; j++)
-            sum[j] = 1 << (PRECISION - 1);
-        for (uint32_t y = 0; y < axis->length[i]; y++) {
-            const uint8_t *p = in + y * stride + x;
-            if (n == STRIP)
-                for (size_t j = 0; j < STRIP; j++)
-                    sum[j] += p[j] * w[y];
-            else
-                for (size_t j = 0; j < n; j++)
-                    sum[j] += p[j] * w[y];
-        }
-        for (size_t j = 0; j < n; j++)
-            out[x + j] = clip(sum[j]);
+        const double fixed = w * (1 << AKIN__RESIZE_BITS);
+        put_weight(axis, weight, x,
+                   (int32_t)(fixed < 0 ? fixed - 0.5 : fixed + 0.5));
     }
 }
 
@@ -226,43 +207,108 @@ static uint8_t *pixel(struct rows rows, uint32_t x, uint32_t y)
     return rows.pixels + y * rows.stride + 3 * (size_t)x;
 }
 
-/* `in` begins at the column that the axis needs first. */
-static void horizontally(struct rows out, struct rows in, uint32_t height,
-                         const struct axis *axis)
+/* One resize on its way. */
+struct job {
+    const struct akin__resize_kernels *kernels;
+    struct axis x, y;
+    size_t reach;  /* bytes that the kernels read of a row, which can be more
+                      than it has: zero weights */
+    uint8_t *line; /* [reach]: a row that has none behind it */
+};
+
+/* Of `rows` rows of `in`, the last that there are, those that the kernels can
+ * take as they lie: what is read behind a row is in the rows below. */
+static uint32_t safe_rows(const struct job *job, struct rows in, uint32_t rows)
 {
-    for (uint32_t y = 0; y < height; y++)
-        if (filtered(axis))
-            filter_row(pixel(out, 0, y), pixel(in, 0, y), axis);
-        else
-            memcpy(pixel(out, 0, y), pixel(in, 0, y), 3 * (size_t)axis->count);
+    const size_t row = 3 * (size_t)(job->x.end - job->x.begin);
+    const size_t over = job->reach > row ? job->reach - row : 0;
+    const size_t last = (over + in.stride - 1) / in.stride;
+    return last < rows ? rows - (uint32_t)last : 0;
 }
 
-/* `in` begins at the row that the axis needs first. */
-static void vertically(struct rows out, struct rows in, uint32_t width,
-                       const struct axis *axis)
+/* `rows` rows, of `there` that lie at `in`; it begins at the column that the
+ * axis needs first. */
+static void across(const struct job *job, struct rows out, struct rows in,
+                   uint32_t rows, uint32_t there)
 {
+    const struct axis *x = &job->x;
+    const struct akin__taps taps = {x->count, x->groups, x->start, x->weight};
+    const uint32_t safe = safe_rows(job, in, there);
+    uint32_t y = 0;
+    if (filtered(x)) {
+        y = rows < safe ? rows : safe;
+        job->kernels->across(y, out.pixels, out.stride, in.pixels, in.stride,
+                             &taps);
+    }
+    for (; y < rows; y++)
+        if (filtered(x)) {
+            memcpy(job->line, pixel(in, 0, y), 3 * (size_t)(x->end - x->begin));
+            job->kernels->across(1, pixel(out, 0, y), 0, job->line, 0, &taps);
+        } else {
+            memcpy(pixel(out, 0, y), pixel(in, 0, y), 3 * (size_t)x->count);
+        }
+}
+
+/* Row i of the window; `in` begins at the first row it is made of. */
+static void down(const struct job *job, uint8_t *out, struct rows in,
+                 uint32_t width, uint32_t i)
+{
+    const struct axis *y = &job->y;
     const size_t bytes = 3 * (size_t)width;
-    for (uint32_t y = 0; y < axis->count; y++)
-        if (filtered(axis))
-            filter_column(pixel(out, 0, y), in.pixels, in.stride, bytes, axis,
-                          y);
-        else
-            memcpy(pixel(out, 0, y), pixel(in, 0, y), bytes);
+    if (filtered(y))
+        job->kernels->down(bytes, out, in.pixels, in.stride, y->length[i],
+                           y->weight + (size_t)i * y->each);
+    else
+        memcpy(out, in.pixels, bytes);
 }
 
-static void run(struct rows out, struct rows in, struct rows between,
-                bool vertical_first, const struct axis *x, const struct axis *y)
+/* Source row that row i of the window begins with, from y->begin. */
+static uint32_t top(const struct axis *y, uint32_t i)
 {
-    if (!filtered(x)) {
-        vertically(out, in, x->count, y);
-    } else if (!filtered(y)) {
-        horizontally(out, in, y->count, x);
-    } else if (vertical_first) {
-        vertically(between, in, x->end - x->begin, y);
-        horizontally(out, between, y->count, x);
-    } else {
-        horizontally(between, in, y->end - y->begin, x);
-        vertically(out, between, x->count, y);
+    return filtered(y) ? y->start[i] : i;
+}
+
+/* Across, then down. `strip` has room for a row's reach and STRIP rows more. */
+static void across_first(const struct job *job, struct rows out, struct rows in,
+                         struct rows strip)
+{
+    const struct axis *y = &job->y;
+    const uint32_t all = y->end - y->begin, room = y->taps + STRIP;
+    uint32_t first = 0, end = 0; /* source rows in the strip */
+    for (uint32_t i = 0; i < y->count; i++) {
+        const uint32_t from = top(y, i);
+        const uint32_t to = from + (filtered(y) ? y->length[i] : 1);
+        if (to > end) {
+            const uint32_t kept = end > from ? end - from : 0;
+            if (kept)
+                memmove(strip.pixels, pixel(strip, 0, from - first),
+                        kept * strip.stride);
+            first = end - kept;
+            const uint32_t more =
+                all - end < room - kept ? all - end : room - kept;
+            across(job, (struct rows){pixel(strip, 0, kept), strip.stride},
+                   (struct rows){pixel(in, 0, end), in.stride}, more,
+                   all - end);
+            end += more;
+        }
+        down(job, pixel(out, 0, i),
+             (struct rows){pixel(strip, 0, from - first), strip.stride},
+             job->x.count, i);
+    }
+}
+
+/* Down, then across, for STRIP rows of the result at a time. */
+static void down_first(const struct job *job, struct rows out, struct rows in,
+                       struct rows strip)
+{
+    const struct axis *x = &job->x, *y = &job->y;
+    for (uint32_t i = 0; i < y->count; i += STRIP) {
+        const uint32_t left = y->count - i, n = left < STRIP ? left : STRIP;
+        for (uint32_t r = 0; r < n; r++)
+            down(job, pixel(strip, 0, r),
+                 (struct rows){pixel(in, 0, top(y, i + r)), in.stride},
+                 x->end - x->begin, i + r);
+        across(job, (struct rows){pixel(out, 0, i), out.stride}, strip, n, n);
     }
 }
 
@@ -282,19 +328,24 @@ uint8_t *akin__scratch_grow(struct akin__scratch *scratch, size_t bytes)
     return scratch->bytes;
 }
 
-/* Bytes of an axis' tables, a multiple of 8. */
+/* int32 in an axis' tables, an even number: doubles follow. */
+static size_t numbers(const struct axis *axis)
+{
+    return ((size_t)axis->count * (axis->each + 2) + 1) / 2 * 2;
+}
+
+/* Bytes of the tables, whole lines of the cache. */
 static size_t table_bytes(const struct axis *axis)
 {
-    const size_t numbers = (size_t)axis->count * (axis->taps + 2);
-    return axis->taps * sizeof(double) + (numbers + 1) / 2 * 8;
+    return (numbers(axis) * 4 + axis->taps * sizeof(double) + 63) / 64 * 64;
 }
 
 static void fill_tables(struct axis *axis, struct kernel kernel, void *memory)
 {
-    axis->exact = memory;
-    axis->weight = (int32_t *)(axis->exact + axis->taps);
-    axis->start = (uint32_t *)axis->weight + (size_t)axis->count * axis->taps;
+    axis->weight = memory;
+    axis->start = (uint32_t *)axis->weight + (size_t)axis->count * axis->each;
     axis->length = axis->start + axis->count;
+    axis->exact = (double *)(void *)(axis->weight + numbers(axis));
     if (filtered(axis))
         for (uint32_t i = 0; i < axis->count; i++)
             weigh(axis, kernel, i);
@@ -308,29 +359,68 @@ static bool shrinks_in_height(const struct axis *x, const struct axis *y)
     return down > 0 && down > 2 * across;
 }
 
+/* The best table that may be used. */
+static akin_status choose(const struct akin__resize_kernels **kernels,
+                          akin_error *err)
+{
+    static const struct akin__resize_kernels *const table[] = {
+#if defined(__x86_64__)
+        &akin__resize_avx512,
+        &akin__resize_avx2,
+#endif
+        &akin__resize_c
+    };
+    enum akin__cpu allowed;
+    size_t i = 0;
+    const akin_status status = akin__cpu_allowed(&allowed, err);
+    if (status)
+        return status;
+    while (table[i]->level > allowed || !akin__cpu_has(table[i]->level))
+        i++;
+    *kernels = table[i];
+    return AKIN_OK;
+}
+
 akin_status akin__resize(const akin_image *image,
                          const struct akin__resize *resize,
                          struct akin__scratch *scratch, uint8_t *out,
                          size_t out_stride, akin_error *err)
 {
     const struct kernel kernel = kernel_of(resize->filter);
-    struct axis x = plan_axis(image->width, resize->width, resize->left,
-                              resize->window_width, kernel);
-    struct axis y = plan_axis(image->height, resize->height, resize->top,
-                              resize->window_height, kernel);
-    const bool vertical_first = shrinks_in_height(&x, &y);
-    const size_t width = vertical_first ? x.end - x.begin : x.count;
-    const size_t height = vertical_first ? y.count : y.end - y.begin;
-    const size_t tables = table_bytes(&x) + table_bytes(&y);
-    if (!akin__scratch_grow(scratch, tables + 3 * width * height))
+    struct job job = {.x = plan_axis(image->width, resize->width, resize->left,
+                                     resize->window_width, kernel),
+                      .y = plan_axis(image->height, resize->height, resize->top,
+                                     resize->window_height, kernel)};
+    struct axis *x = &job.x, *y = &job.y;
+    const bool across_is_first = !filtered(y) || !shrinks_in_height(x, y);
+    const akin_status status = choose(&job.kernels, err);
+    if (status)
+        return status;
+    if (filtered(x))
+        group(x);
+    const size_t width = across_is_first ? x->count : x->end - x->begin;
+    const size_t height = STRIP + (across_is_first ? y->taps : 0);
+    const size_t tables = table_bytes(x) + table_bytes(y);
+    job.reach = 3 * (size_t)(x->end - x->begin) +
+                AKIN__RESIZE_GROUP * 3 * (size_t)x->groups + 1;
+    if (!akin__scratch_grow(scratch, tables + 3 * width * height + job.reach))
         return akin__fail(err, AKIN_ENOMEM, "no memory to resize");
 
-    fill_tables(&x, kernel, scratch->bytes);
-    fill_tables(&y, kernel, scratch->bytes + table_bytes(&x));
+    fill_tables(x, kernel, scratch->bytes);
+    fill_tables(y, kernel, scratch->bytes + table_bytes(x));
+    const struct rows to = {out, out_stride};
+    const struct rows strip = {scratch->bytes + tables, 3 * width};
     struct rows in = {image->pixels, image->stride};
-    in.pixels = pixel(in, x.begin, y.begin);
-    run((struct rows){out, out_stride}, in,
-        (struct rows){scratch->bytes + tables, 3 * width}, vertical_first, &x,
-        &y);
+    in.pixels = pixel(in, x->begin, y->begin);
+    job.line = pixel(strip, 0, (uint32_t)height);
+    memset(job.line, 0, job.reach);
+    if (filtered(x)) /* nothing is read behind the last pixel's groups */
+        job.reach = 3 * ((size_t)x->start[x->count - 1] +
+                         AKIN__RESIZE_GROUP * (size_t)x->groups) +
+                    1;
+    if (across_is_first)
+        across_first(&job, to, in, strip);
+    else
+        down_first(&job, to, in, strip);
     return AKIN_OK;
 }

@@ -5,6 +5,7 @@
 #include "image/turn.h"
 
 #include <stddef.h>
+#include <string.h>
 
 /* Rows and columns copied together, so that lines of the cache are used whole
  * when rows become columns. */
@@ -42,20 +43,33 @@ static struct walk walk_of(const akin_image *from, uint32_t orientation)
     }
 }
 
+/*
+ * A run of pixels of an upright row. Those inside are moved by four bytes, of
+ * which the last is the next pixel's, written again after it. The pixel behind
+ * which there may be no memory is a corner of the picture, stored or upright,
+ * so that it is the first or the last of its run.
+ */
+static void copy_run(uint8_t *out, const uint8_t *in, ptrdiff_t right,
+                     uint32_t count)
+{
+    memcpy(out, in, 3);
+    for (uint32_t x = 1; x + 1 < count; x++)
+        memcpy(out + 3 * (size_t)x, in + (ptrdiff_t)x * right, 4);
+    if (count > 1)
+        memcpy(out + 3 * (size_t)(count - 1),
+               in + (ptrdiff_t)(count - 1) * right, 3);
+}
+
 static void turn_block(akin_image *to, const struct walk *walk, uint32_t x0,
                        uint32_t y0)
 {
     const uint32_t x1 = to->width - x0 < BLOCK ? to->width : x0 + BLOCK;
     const uint32_t y1 = to->height - y0 < BLOCK ? to->height : y0 + BLOCK;
     for (uint32_t y = y0; y < y1; y++) {
-        uint8_t *out = to->pixels + y * to->stride + 3 * (size_t)x0;
         const uint8_t *in = walk->start + (ptrdiff_t)y * walk->down +
                             (ptrdiff_t)x0 * walk->right;
-        for (uint32_t x = x0; x < x1; x++, out += 3, in += walk->right) {
-            out[0] = in[0];
-            out[1] = in[1];
-            out[2] = in[2];
-        }
+        copy_run(to->pixels + y * to->stride + 3 * (size_t)x0, in, walk->right,
+                 x1 - x0);
     }
 }
 

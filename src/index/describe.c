@@ -51,7 +51,12 @@ static akin_status describe_models(akin_index *index, akin_index_info *info,
     }
     info->models = side->models;
     info->model = index->shown;
-    info->exif = side->models ? side->model[0].exif : AKIN_EXIF_ON;
+    if (side->models) {
+        const struct akin__making *making = &side->model[0].making;
+        info->exif = making->exif;
+        info->precision = making->precision;
+        info->decode = making->decode;
+    }
 out:
     akin__sql_end(s);
     return status;

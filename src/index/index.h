@@ -20,10 +20,17 @@
 /* Longest name, folder or other text of a model that is read back. */
 enum { AKIN__MODEL_TEXT = 4096 };
 
+/* What holds for every vector of an index. */
+struct akin__making {
+    akin_exif exif;
+    akin_precision precision;
+    akin_decode decode;
+};
+
 /* A model of the index and its row file. */
 struct akin__rows {
     akin_index_model is; /* its texts are allocated; images is not kept here */
-    akin_exif exif;
+    struct akin__making making;
     uint64_t committed; /* rows that exist */
     uint64_t staged;    /* rows behind them that the next commit makes exist */
     struct akin__file file;
@@ -143,9 +150,10 @@ void akin__models_free(struct akin__side *side);
 akin_status akin__models_find(const akin_index *index,
                               const struct akin__side *side, const char *name,
                               size_t *ordinal, akin_error *err);
-/* akin__index_model for a model that is described by `is` and `exif`. */
-akin_status akin__index_model_as(akin_index *index, const akin_index_model *is,
-                                 akin_exif exif, size_t *ordinal,
+/* akin__index_model for a model that is described by `as`, but for its
+ * precision, and by `making`. */
+akin_status akin__index_model_as(akin_index *index, const akin_index_model *as,
+                                 struct akin__making making, size_t *ordinal,
                                  akin_error *err) AKIN_MUST_CHECK;
 
 /* ----------------------------------------------------------- reading -- */

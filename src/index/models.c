@@ -2,12 +2,16 @@
  * Models: which models an index holds, and the rules for one more. A model is
  * known by its name, and what it was made with never changes, so that vectors
  * made differently never meet in one search.
+ *
+ * EXIF choice, precision and decoding are one for the whole index: its models
+ * share each decoded picture, and their answers stand side by side.
  */
 #include <stdio.h>
 #include <string.h>
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "base/precision.h"
 #include "base/text.h"
 #include "index/index.h"
 
@@ -61,6 +65,34 @@ static const char *text_at(sqlite3_stmt *statement, int column)
     return text ? (const char *)text : "";
 }
 
+/* The bits of the catalog's column `exif`. */
+enum { EXIF_IS_OFF = 1, DECODE_IS_FAST = 2 };
+
+static int64_t bits_of(struct akin__making making)
+{
+    return (making.exif == AKIN_EXIF_OFF ? EXIF_IS_OFF : 0) |
+           (making.decode == AKIN_DECODE_FAST ? DECODE_IS_FAST : 0);
+}
+
+/* How the model in the statement's row was made; AKIN_EINDEX for a way that
+ * this akin does not know. */
+static akin_status load_making(const akin_index *index, sqlite3_stmt *s,
+                               struct akin__making *making, akin_error *err)
+{
+    const int64_t bits = sqlite3_column_int64(s, 7);
+    const char *precision = text_at(s, 6);
+    *making = (struct akin__making){
+        .exif = bits & EXIF_IS_OFF ? AKIN_EXIF_OFF : AKIN_EXIF_ON,
+        .decode = bits & DECODE_IS_FAST ? AKIN_DECODE_FAST : AKIN_DECODE_EXACT};
+    if (akin__precision_find(precision, &making->precision) &&
+        !(bits & ~(int64_t)(EXIF_IS_OFF | DECODE_IS_FAST)))
+        return AKIN_OK;
+    return akin__fail(err, AKIN_EINDEX,
+                      "%s: model %s was made in a way that this akin does not "
+                      "know (precision %s, settings %lld); use a newer akin",
+                      index->path, text_at(s, 1), precision, (long long)bits);
+}
+
 /* The row of the table `models` that the statement is at, opened. */
 static akin_status load_model(akin_index *index, struct akin__side *side,
                               sqlite3_stmt *s, akin_error *err)
@@ -84,8 +116,8 @@ static akin_status load_model(akin_index *index, struct akin__side *side,
                    is.dim <= AKIN_MAX_DIM && is_fingerprint(is.fingerprint),
                err, AKIN_ECORRUPT, "%s/catalog.db: model %zu makes no sense",
                index->path, ordinal);
+    AKIN_TRY(load_making(index, s, &rows->making, err));
     AKIN_TRY(copy_model(&rows->is, &is, err));
-    rows->exif = sqlite3_column_int(s, 7) ? AKIN_EXIF_OFF : AKIN_EXIF_ON;
     rows->committed = (uint64_t)sqlite3_column_int64(s, 10);
     status = akin__rows_open(rows, index, ordinal, side == &index->write, err);
     if (status)
@@ -161,17 +193,36 @@ static const char *exif_word(akin_exif exif)
     return exif == AKIN_EXIF_OFF ? "off" : "on";
 }
 
-static akin_status check_exif(const akin_index *index, akin_exif exif,
-                              akin_error *err)
+static const char *decode_word(akin_decode decode)
 {
-    const struct akin__side *side = &index->write;
-    if (side->models == 0 || side->model[0].exif == exif)
+    return decode == AKIN_DECODE_FAST ? "fast" : "exact";
+}
+
+/* That vectors made so may join those that are there. */
+static akin_status check_making(const akin_index *index,
+                                const struct akin__making *making,
+                                akin_error *err)
+{
+    const struct akin__making *there = &index->write.model[0].making;
+    const struct {
+        const char *option, *there, *given;
+    } choices[] = {
+        {"exif", exif_word(there->exif), exif_word(making->exif)},
+        {"precision", akin__precision_name(there->precision),
+         akin__precision_name(making->precision)},
+        {"decode", decode_word(there->decode), decode_word(making->decode)},
+    };
+    if (index->write.models == 0)
         return AKIN_OK;
-    return akin__fail(err, AKIN_EINDEX,
-                      "%s: was made with --exif %s, not %s; leave the option "
-                      "out or use another index (-i)",
-                      index->path, exif_word(side->model[0].exif),
-                      exif_word(exif));
+    for (size_t i = 0; i < sizeof choices / sizeof *choices; i++) {
+        if (strcmp(choices[i].there, choices[i].given) != 0)
+            return akin__fail(err, AKIN_EINDEX,
+                              "%s: was made with --%s %s, not %s; leave the "
+                              "option out or use another index (-i)",
+                              index->path, choices[i].option, choices[i].there,
+                              choices[i].given);
+    }
+    return AKIN_OK;
 }
 
 /* Why `is` is not the model that has its name here. */
@@ -187,12 +238,6 @@ static akin_status check_same(const akin_index *index,
                           "--pool %s or another index (-i)",
                           index->path, is->name, there->pool, is->pool,
                           there->pool);
-    if (strcmp(there->precision, is->precision) != 0)
-        return akin__fail(err, AKIN_EINDEX,
-                          "%s: model %s was added with --precision %s, not "
-                          "%s; use --precision %s or another index (-i)",
-                          index->path, is->name, there->precision,
-                          is->precision, there->precision);
     return akin__fail(err, AKIN_EINDEX,
                       "%s: model %s was added with other weights or "
                       "preprocessing (fingerprint %.12s from %s, not %.12s "
@@ -202,7 +247,7 @@ static akin_status check_same(const akin_index *index,
 }
 
 static akin_status add_model(akin_index *index, const akin_index_model *is,
-                             akin_exif exif, akin_error *err)
+                             struct akin__making making, akin_error *err)
 {
     struct akin__side *side = &index->write;
     struct akin__rows *rows = &side->model[side->models];
@@ -216,7 +261,7 @@ static akin_status add_model(akin_index *index, const akin_index_model *is,
                is->name, (unsigned long)is->dim, AKIN_MAX_DIM);
     memset(rows, 0, sizeof *rows);
     rows->file.fd = -1;
-    rows->exif = exif;
+    rows->making = making;
     AKIN_TRY(copy_model(&rows->is, is, err));
     AKIN_TRY(akin__rows_make(rows, index, side->models, err));
     AKIN_TRY(akin__stage(index, err));
@@ -227,7 +272,7 @@ static akin_status add_model(akin_index *index, const akin_index_model *is,
                       "?, 0)",
                       "itpttttiit", (int64_t)side->models, is->name, is->folder,
                       is->revision, is->family, is->pool, is->precision,
-                      (int64_t)exif, (int64_t)is->dim, is->fingerprint)));
+                      bits_of(making), (int64_t)is->dim, is->fingerprint)));
     AKIN_TRY(akin__index_commit(index, err));
     side->models++;
     return AKIN_OK;
@@ -237,20 +282,22 @@ out:
     return status;
 }
 
-akin_status akin__index_model_as(akin_index *index, const akin_index_model *is,
-                                 akin_exif exif, size_t *ordinal,
+akin_status akin__index_model_as(akin_index *index, const akin_index_model *as,
+                                 struct akin__making making, size_t *ordinal,
                                  akin_error *err)
 {
     akin_error none;
+    akin_index_model is = *as;
     akin_status status = akin__writable(index, err);
+    is.precision = akin__precision_name(making.precision);
     if (!status)
-        status = check_exif(index, exif, err);
+        status = check_making(index, &making, err);
     if (status)
         return status;
-    if (!akin__models_find(index, &index->write, is->name, ordinal, &none))
-        return check_same(index, &index->write.model[*ordinal].is, is, err);
+    if (!akin__models_find(index, &index->write, is.name, ordinal, &none))
+        return check_same(index, &index->write.model[*ordinal].is, &is, err);
     *ordinal = index->write.models;
-    return add_model(index, is, exif, err);
+    return add_model(index, &is, making, err);
 }
 
 /* The commit in ".../snapshots/COMMIT", where the hub's cache keeps models. */
@@ -271,10 +318,13 @@ akin_status akin__index_model(akin_index *index, const akin_model *model,
         .revision = revision_of(akin_model_folder(model)),
         .family = akin_model_family(model),
         .pool = akin_model_pool(model),
-        .precision = "f32",
         .fingerprint = akin_model_fingerprint(model),
         .dim = (uint32_t)akin_model_dim(model),
     };
-    return akin__index_model_as(index, &is, akin_model_exif(model), ordinal,
-                                err);
+    const struct akin__making making = {
+        .exif = akin_model_exif(model),
+        .precision = akin_model_precision(model),
+        .decode = akin_model_decode(model),
+    };
+    return akin__index_model_as(index, &is, making, ordinal, err);
 }

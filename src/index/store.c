@@ -290,6 +290,7 @@ static akin_status put_file(akin_index *index, const char *path,
 }
 
 static akin_status put_rows(akin_index *index, int64_t id,
+                            const struct akin__entry *entry,
                             const float *const *vectors, size_t models,
                             int64_t same_as, akin_error *err)
 {
@@ -302,8 +303,10 @@ static akin_status put_rows(akin_index *index, int64_t id,
         AKIN_TRY(akin__sql_run(c, err,
                                "INSERT INTO rows(file, model, row, crc) "
                                "SELECT ?, model, row, crc FROM rows "
-                               "WHERE file = ?",
-                               "ii", id, same_as));
+                               "JOIN files ON files.id = file "
+                               "WHERE file = ? AND content = ?",
+                               "iib", id, same_as, entry->content,
+                               sizeof entry->content));
     }
     for (size_t m = 0; m < models; m++) {
         uint64_t row;
@@ -344,7 +347,7 @@ akin_status akin__index_put(akin_index *index, const char *path,
         return status;
     status = put_file(index, path, entry, &id, err);
     if (!status)
-        status = put_rows(index, id, vectors, models, same_as, err);
+        status = put_rows(index, id, entry, vectors, models, same_as, err);
     return akin__drop_if(index, status);
 }
 

@@ -43,8 +43,9 @@ struct akin__entry {
 /*
  * The model's place in this index (its ordinal), added and committed if the
  * name is new.
- * AKIN_EINDEX when the name is there with another fingerprint, pool, precision
- * or EXIF choice; the message says which and what to do.
+ * AKIN_EINDEX when the name is there with another fingerprint or pool, or the
+ * index with another precision, EXIF choice or decoding; the message says which
+ * and what to do.
  */
 akin_status akin__index_model(akin_index *index, const akin_model *model,
                               size_t *ordinal, akin_error *err) AKIN_MUST_CHECK;
@@ -69,6 +70,7 @@ akin_status akin__index_find_content(akin_index *index,
  * each model ordinal m below `models`, is its vector [dim] (any length: it is
  * normalised here) or NULL; `same_as` is an entry whose rows serve where
  * vectors[m] is NULL (itself, to keep its own; a twin of equal content), or 0.
+ * A twin whose content has changed by now serves nobody.
  */
 akin_status akin__index_put(akin_index *index, const char *path,
                             const struct akin__entry *entry,

@@ -190,6 +190,9 @@ json_t *akin__json_info(const char *index, const akin_index_info *info,
     bad |= set_count(object, "bytes", info->bytes);
     bad |= set(object, "exif",
                json_string(info->exif == AKIN_EXIF_OFF ? "off" : "on"));
+    bad |=
+        set(object, "decode",
+            json_string(info->decode == AKIN_DECODE_FAST ? "fast" : "exact"));
     bad |= set(object, "roots", roots_of(info));
     for (size_t m = 0; m < info->models; m++)
         bad |= append(models, model_of(&info->model[m]));

@@ -1,0 +1,50 @@
+/*
+ * Resize kernels: the two sums that a resize is made of, once for every
+ * instruction set; integers, so that each gives the same bits.
+ *
+ * Every output byte is clip((2^21 + sum of weight * byte) >> 22).
+ */
+#ifndef AKIN_IMAGE_RESIZE_KERNELS_H
+#define AKIN_IMAGE_RESIZE_KERNELS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/cpu.h"
+
+enum {
+    AKIN__RESIZE_BITS = 32 - 8 - 2, /* of a weight behind the point */
+    AKIN__RESIZE_GROUP = 5,         /* pixels multiplied together: 15 lanes */
+    AKIN__RESIZE_LANES = 16         /* weights of a group, the last one 0 */
+};
+
+/* The pixels of a row that is filtered: pixel i is made of the 5 * groups
+ * pixels from start[i] on, many of weight 0. They and the byte behind them are
+ * read, whether the row has them or not. */
+struct akin__taps {
+    uint32_t count, groups;
+    const uint32_t *start; /* [count] */
+    const int32_t *weight; /* [count][groups][16]: each weight three times, for
+                              red, green and blue */
+};
+
+struct akin__resize_kernels {
+    enum akin__cpu level; /* that this table needs */
+
+    /* `rows` rows, each out [taps->count][3] from in [..][3]. */
+    void (*across)(size_t rows, uint8_t *out, size_t out_stride,
+                   const uint8_t *in, size_t in_stride,
+                   const struct akin__taps *taps);
+
+    /* One row, out [bytes], from `count` rows in [count][stride]. */
+    void (*down)(size_t bytes, uint8_t *out, const uint8_t *in, size_t stride,
+                 size_t count, const int32_t *weight);
+};
+
+extern const struct akin__resize_kernels akin__resize_c;
+#if defined(__x86_64__)
+extern const struct akin__resize_kernels akin__resize_avx2;
+extern const struct akin__resize_kernels akin__resize_avx512;
+#endif
+
+#endif
