@@ -1,134 +1,437 @@
 /*
- * How close the GEMM comes to what the processor can do.
+ * How close the GEMM comes to what the processor can do, and to its peers.
  *
- *   gemm [SECONDS]     for each table with FMA that this machine runs: the
- *                      measured peak of one core (independent sums in
- *                      registers), then Gflop/s and share on ViT shapes
+ *   gemm_bench [--threads N] [--rounds N] [--json]
  *
- * Best of interleaved rounds, one thread: every stream of the library runs on
- * one core, so a core's share is the share.
+ * For each type of factors and the matrices of ViTs: Gop/s (a multiply and an
+ * add are two) of akin, of oneDNN and of libxsmm where the build found them,
+ * akin's share of the peak and its ratio to the best peer. AKIN_CPU=NAME
+ * restricts akin's kernels, and the peers to the same instructions.
+ *
+ * Best of interleaved rounds, by the time of the threads, not of the clock. As
+ * many GEMMs run at once as there are threads, one on each, which is how the
+ * library runs them; without --threads: one, then two. The peak is measured on
+ * as many threads in the same rounds: sums in registers, by the instructions of
+ * the path that akin takes.
  */
+#include "gemm.h"
+
+#include <getopt.h>
+#include <math.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+#include <unistd.h>
 
-#include "base/clock.h"
 #include "base/memory.h"
-#include "math/gemm.h"
+#include "base/thread.h"
 
-#define PEAK(name, isa, lanes, sums)                                           \
-    __attribute__((target(isa))) static double peak_##name(long rounds)        \
-    {                                                                          \
-        typedef float v __attribute__((vector_size(4 * lanes)));               \
-        v s[sums], x, y;                                                       \
-        for (int i = 0; i < lanes; i++) {                                      \
-            x[i] = 0.999f;                                                     \
-            y[i] = 0.001f;                                                     \
-        }                                                                      \
-        _Pragma("GCC unroll 32") for (int i = 0; i < sums;                     \
-                                      i++) /* registers */                     \
-            s[i] = x * (float)i;                                               \
-        for (long r = 0; r < rounds; r++) {                                    \
-            _Pragma("GCC unroll 32") for (int i = 0; i < sums; i++)            \
-            {                                                                  \
-                s[i] = s[i] * x + y;                                           \
-                __asm__("" : "+v"(s[i]));                                      \
-            }                                                                  \
-        }                                                                      \
-        float total = 0;                                                       \
-        _Pragma("GCC unroll 32") for (int i = 0; i < sums; i++) total +=       \
-            s[i][0];                                                           \
-        return total == 1234.5f ? 0 : 2.0 * lanes * sums * (double)rounds;     \
+void *aligned_bytes(size_t count)
+{
+    void *p = akin__alloc_aligned(count, 1);
+    if (!p) {
+        fprintf(stderr, "gemm_bench: no memory\n");
+        exit(5);
     }
-
-PEAK(avx2, "avx2,fma", 8, 12)
-PEAK(avx512, "avx512f", 16, 24)
-
-static double peak_gflops(const char *name)
-{
-    double (*run)(long) = strcmp(name, "avx2") == 0 ? peak_avx2 : peak_avx512;
-    const double start = akin__seconds();
-    const double flops = run(2000000);
-    return flops / (akin__seconds() - start) / 1e9;
-}
-
-struct shape {
-    const char *what;
-    size_t m, k, n;
-};
-
-static const struct shape shapes[] = {
-    {"CLIP B/32 qkv", 50, 768, 2304},     {"CLIP B/32 fc1", 50, 768, 3072},
-    {"CLIP B/32 fc2", 50, 3072, 768},     {"DINOv2 base qkv", 257, 768, 2304},
-    {"DINOv2 base fc1", 257, 768, 3072},  {"DINOv2 base fc2", 257, 3072, 768},
-    {"DINOv2 small fc1", 257, 384, 1536}, {"DINOv2 small fc2", 257, 1536, 384},
-};
-enum { SHAPES = sizeof shapes / sizeof shapes[0] };
-
-static float *random_floats(size_t count)
-{
-    float *p = akin__alloc_aligned(count, sizeof *p);
-    if (!p)
-        exit(1);
-    for (size_t i = 0; i < count; i++)
-        p[i] = (float)(rand() % 2001 - 1000) / 1000;
     return p;
 }
 
-static double gemm_gflops(const struct akin__kernels *kernels,
-                          const struct shape *shape)
+float *random_floats(size_t count)
 {
-    float *a = random_floats(shape->m * shape->k);
-    float *w = random_floats(shape->k * shape->n);
-    float *out = random_floats(shape->m * shape->n);
-    float *bias = random_floats(shape->n);
-    struct akin__packed b = {shape->k, shape->n, NULL};
-    b.panels = random_floats(akin__packed_floats(kernels, b.k, b.n));
-    float *scratch = random_floats(akin__gemm_scratch(kernels, b.k));
-    akin__pack(kernels, &b, w, 1, b.k);
-    const struct akin__epilogue epilogue = {.bias = bias};
-    double best = 1e9;
-    for (int i = 0; i < 5; i++) {
-        const double start = akin__seconds();
-        akin__gemm(kernels, shape->m, a, b.k, &b, &epilogue, out, b.n, scratch);
-        const double took = akin__seconds() - start;
-        best = took < best ? took : best;
+    float *p = aligned_bytes(count * sizeof *p);
+    uint32_t seed = 1;
+    for (size_t i = 0; i < count; i++) {
+        seed = seed * 1664525u + 1013904223u;
+        p[i] = (float)(seed >> 8) / (1 << 23) - 1;
     }
-    void *all[] = {a, w, out, bias, b.panels, scratch};
-    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
-        akin__free(all[i]);
-    return 2.0 * (double)(shape->m * shape->k * shape->n) / best / 1e9;
+    return p;
 }
 
-static void report(const struct akin__kernels *kernels, double seconds)
+/* --------------------------------------------------------------- peaks -- */
+
+struct peak {
+    const char *path;
+    akin_precision type;
+    double ops; /* of one run */
+    void (*run)(void *unused);
+};
+
+#if defined(__x86_64__)
+enum { TURNS = 20000, SUMS = 12 }; /* 12: more than latency times pipes */
+
+#define PEAK(name, one)                                                        \
+    static void peak_##name(void *unused)                                      \
+    {                                                                          \
+        (void)unused;                                                          \
+        long left = TURNS;                                                     \
+        __asm__ volatile("vzeroall\n"                                          \
+                         "1:\n" one(0) one(1) one(2) one(3) one(4) one(5)      \
+                             one(6) one(7) one(8) one(9) one(10)               \
+                                 one(11) "dec %0\n"                            \
+                                         "jnz 1b\n"                            \
+                                         "vzeroupper\n"                        \
+                         : "+r"(left)                                          \
+                         :                                                     \
+                         : "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5",     \
+                           "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11",   \
+                           "xmm12", "xmm13", "xmm14", "xmm15", "cc");          \
+    }
+
+#define FMA_256(i)  "vfmadd231ps %%ymm12, %%ymm13, %%ymm" #i "\n"
+#define FMA_512(i)  "vfmadd231ps %%zmm12, %%zmm13, %%zmm" #i "\n"
+#define BF16_512(i) "vdpbf16ps %%zmm12, %%zmm13, %%zmm" #i "\n"
+#define VNNI_256(i) "%{vex%} vpdpbusd %%ymm12, %%ymm13, %%ymm" #i "\n"
+#define VNNI_512(i) "vpdpbusd %%zmm12, %%zmm13, %%zmm" #i "\n"
+#define PAIRS_256(i)                                                           \
+    "vpmaddubsw %%ymm12, %%ymm13, %%ymm14\n"                                   \
+    "vpaddw %%ymm14, %%ymm" #i ", %%ymm" #i "\n"
+
+PEAK(fma_256, FMA_256)
+PEAK(fma_512, FMA_512)
+PEAK(bf16_512, BF16_512)
+PEAK(vnni_256, VNNI_256)
+PEAK(vnni_512, VNNI_512)
+PEAK(pairs_256, PAIRS_256)
+
+#define OPS(lanes) (2.0 * (lanes)*SUMS * TURNS)
+static const struct peak peaks[] = {
+    {"avx2", AKIN_PRECISION_F32, OPS(8), peak_fma_256},
+    {"avx512", AKIN_PRECISION_F32, OPS(16), peak_fma_512},
+    {"avx512bf16", AKIN_PRECISION_BF16, OPS(32), peak_bf16_512},
+    {"avx2", AKIN_PRECISION_INT8, OPS(32), peak_pairs_256},
+    {"avxvnni", AKIN_PRECISION_INT8, OPS(32), peak_vnni_256},
+    {"avx512vnni", AKIN_PRECISION_INT8, OPS(64), peak_vnni_512},
+};
+enum { PEAKS = sizeof peaks / sizeof peaks[0] };
+#else
+static const struct peak *const peaks = NULL;
+enum { PEAKS = 0 };
+#endif
+
+static const struct peak *peak_of(const struct akin__kernels *kernels,
+                                  akin_precision type)
 {
-    double peak = 0, best[SHAPES] = {0};
-    const double start = akin__seconds();
-    do {
-        const double p = peak_gflops(kernels->name);
-        peak = p > peak ? p : peak;
-        for (int i = 0; i < SHAPES; i++) {
-            const double g = gemm_gflops(kernels, &shapes[i]);
-            best[i] = g > best[i] ? g : best[i];
+    for (size_t i = 0; i < PEAKS; i++) {
+        if (peaks[i].type == type &&
+            strcmp(peaks[i].path, kernels->tiles[type].path) == 0)
+            return &peaks[i];
+    }
+    return NULL;
+}
+
+/* ---------------------------------------------------------------- race -- */
+
+#ifdef HAVE_ONEDNN
+#define ONEDNN         , &onednn_matmul, &onednn_inner_product
+#define MISSING_ONEDNN ""
+#else
+#define ONEDNN
+#define MISSING_ONEDNN "; not built with oneDNN"
+#endif
+#ifdef HAVE_LIBXSMM
+#define LIBXSMM         , &libxsmm_contender
+#define MISSING_LIBXSMM ""
+#else
+#define LIBXSMM
+#define MISSING_LIBXSMM "; not built with libxsmm"
+#endif
+static const struct contender *const contenders[] = {
+    &akin_contender ONEDNN LIBXSMM};
+enum {
+    CONTENDERS = sizeof contenders / sizeof contenders[0],
+    PEAK_LANE = CONTENDERS, /* the peak runs beside them */
+    LANES,
+    MOST_THREADS = 64
+};
+
+struct race {
+    const struct akin__kernels *kernels;
+    akin_precision type;
+    struct shape shape;
+    int threads, rounds;
+    const struct peak *peak;
+    double gops[LANES]; /* best, of all threads together; 0: did not run */
+    double rate[MOST_THREADS]; /* of each in this round */
+    atomic_int arrived, generation;
+};
+
+/* Wait until all threads of the race are here. */
+static void meet(struct race *race)
+{
+    const int now = atomic_load(&race->generation);
+    if (atomic_fetch_add(&race->arrived, 1) + 1 == race->threads) {
+        atomic_store(&race->arrived, 0);
+        atomic_fetch_add(&race->generation, 1);
+        return;
+    }
+    while (atomic_load(&race->generation) == now)
+        sched_yield();
+}
+
+/* Long enough for a clock, short enough that many rounds fit. */
+static int repeats(double ops)
+{
+    const double least = 2e8;
+    return ops >= least ? 1 : (int)(least / ops) + 1;
+}
+
+/* Of this thread on a processor: other programs hardly count. */
+static double own_seconds(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static void run_lane(struct race *race, int lane, void *gemm, size_t thread)
+{
+    const double ops = lane == PEAK_LANE
+                           ? race->peak->ops
+                           : 2.0 * (double)race->shape.m *
+                                 (double)race->shape.k * (double)race->shape.n;
+    void (*run)(void *) =
+        lane == PEAK_LANE ? race->peak->run : contenders[lane]->run;
+    const int times = repeats(ops);
+    meet(race);
+    const double start = own_seconds();
+    for (int i = 0; i < times; i++)
+        run(gemm);
+    race->rate[thread] = ops * times / (own_seconds() - start) / 1e9;
+    meet(race);
+    double gops = 0;
+    for (int i = 0; i < race->threads; i++)
+        gops += race->rate[i];
+    if (thread == 0 && gops > race->gops[lane])
+        race->gops[lane] = gops;
+}
+
+static akin_status run_thread(void *context, size_t item, int thread,
+                              akin_error *err)
+{
+    (void)thread;
+    (void)err;
+    struct race *race = context;
+    void *gemm[CONTENDERS];
+    for (int i = 0; i < CONTENDERS; i++)
+        gemm[i] = contenders[i]->open(race->kernels, race->type, &race->shape);
+    for (int round = 0; round < race->rounds; round++) {
+        if (race->peak)
+            run_lane(race, PEAK_LANE, NULL, item);
+        for (int i = 0; i < CONTENDERS; i++) {
+            if (gemm[i])
+                run_lane(race, i, gemm[i], item);
         }
-    } while (akin__seconds() - start < seconds);
-    printf("%s: FMA peak of one core %.1f Gflop/s\n", kernels->name, peak);
-    for (int i = 0; i < SHAPES; i++)
-        printf("  %-18s %4zu x %4zu x %4zu  %6.1f Gflop/s  %3.0f %%\n",
-               shapes[i].what, shapes[i].m, shapes[i].k, shapes[i].n, best[i],
-               100 * best[i] / peak);
+    }
+    for (int i = 0; i < CONTENDERS; i++) {
+        if (gemm[i])
+            contenders[i]->close(gemm[i]);
+    }
+    return AKIN_OK;
+}
+
+/* -------------------------------------------------------------- report -- */
+
+static const char *const type_names[] = {"f32", "bf16", "int8"};
+
+struct tower {
+    const char *name;
+    size_t rows, width;
+};
+static const struct tower towers[] = {{"CLIP B/32", 50, 768},
+                                      {"CLIP B/32 x 4", 200, 768},
+                                      {"DINOv2 base", 257, 768},
+                                      {"DINOv2 small", 257, 384}};
+enum { TOWERS = sizeof towers / sizeof towers[0] };
+
+/* k and n in widths. */
+static const struct {
+    const char *name;
+    size_t k, n;
+} matrices[] = {{"qkv", 1, 3}, {"out", 1, 1}, {"fc1", 1, 4}, {"fc2", 4, 1}};
+enum { MATRICES = sizeof matrices / sizeof matrices[0], ROUNDS_OF_A_PASS = 5 };
+
+static double best_peer(const struct race *race)
+{
+    double best = 0;
+    for (int i = 1; i < CONTENDERS; i++)
+        best = race->gops[i] > best ? race->gops[i] : best;
+    return best;
+}
+
+static void print_cell(const char *format, double number)
+{
+    if (number > 0)
+        printf(format, number);
+    else
+        printf("%8s", "-");
+}
+
+static void print_heading(const struct akin__kernels *kernels,
+                          akin_precision type, int threads)
+{
+    printf("\n%s by %s on %d thread%s, Gop/s\n%-40s", type_names[type],
+           kernels->tiles[type].path, threads, threads == 1 ? "" : "s", "");
+    printf("%8s%8s%8s%8s", "peak", "akin", "share", "/ best");
+    for (int i = 1; i < CONTENDERS; i++)
+        printf("  %s", contenders[i]->name);
+    printf("\n");
+}
+
+static double over(double a, double b)
+{
+    return b > 0 ? a / b : 0;
+}
+
+static void print_row(const struct race *race, const char *tower,
+                      const char *matrix)
+{
+    printf("%-14s %-4s %4zu x %4zu x %4zu ", tower, matrix, race->shape.m,
+           race->shape.k, race->shape.n);
+    printf("  ");
+    print_cell("%8.1f", race->gops[PEAK_LANE]);
+    print_cell("%8.1f", race->gops[0]);
+    print_cell("%8.3f", over(race->gops[0], race->gops[PEAK_LANE]));
+    print_cell("%8.3f", over(race->gops[0], best_peer(race)));
+    for (int i = 1; i < CONTENDERS; i++) {
+        printf("%*s", (int)strlen(contenders[i]->name) + 2 - 8, "");
+        print_cell("%8.1f", race->gops[i]);
+    }
+    printf("\n");
+}
+
+static void print_number(const char *name, double number)
+{
+    if (number > 0)
+        printf(",\"%s\":%.4g", name, number);
+    else
+        printf(",\"%s\":null", name);
+}
+
+static void print_json(const struct race *race, const char *tower,
+                       const char *matrix, int first)
+{
+    printf("%s{\"precision\":\"%s\",\"path\":\"%s\",\"threads\":%d,"
+           "\"model\":\"%s\",\"matrix\":\"%s\",\"m\":%zu,\"k\":%zu,\"n\":%zu",
+           first ? "" : ",\n", type_names[race->type],
+           race->kernels->tiles[race->type].path, race->threads, tower, matrix,
+           race->shape.m, race->shape.k, race->shape.n);
+    print_number("peak", race->gops[PEAK_LANE]);
+    print_number("share_of_peak", over(race->gops[0], race->gops[PEAK_LANE]));
+    print_number("ratio_to_best", over(race->gops[0], best_peer(race)));
+    for (int i = 0; i < CONTENDERS; i++)
+        print_number(contenders[i]->name, race->gops[i]);
+    printf("}");
+}
+
+struct options {
+    int threads, rounds, json;
+};
+
+static struct race new_race(const struct akin__kernels *kernels,
+                            akin_precision type, int threads, int tower,
+                            int matrix)
+{
+    const size_t width = towers[tower].width;
+    return (struct race){.kernels = kernels,
+                         .type = type,
+                         .threads = threads,
+                         .shape = {towers[tower].rows,
+                                   matrices[matrix].k * width,
+                                   matrices[matrix].n * width},
+                         .peak = peak_of(kernels, type)};
+}
+
+/* Each pass goes over all matrices, so that what else the machine does for a
+ * second does not fall on one of them alone. */
+static void run_type(const struct akin__kernels *kernels, akin_precision type,
+                     int threads, const struct options *options, int *count)
+{
+    struct race races[TOWERS * MATRICES];
+    for (int i = 0; i < TOWERS * MATRICES; i++)
+        races[i] = new_race(kernels, type, threads, i / MATRICES, i % MATRICES);
+    for (int left = options->rounds; left > 0; left -= ROUNDS_OF_A_PASS) {
+        for (int i = 0; i < TOWERS * MATRICES; i++) {
+            races[i].rounds = left < ROUNDS_OF_A_PASS ? left : ROUNDS_OF_A_PASS;
+            akin__parallel(threads, (size_t)threads, run_thread, &races[i],
+                           NULL);
+        }
+    }
+    double least = INFINITY;
+    if (!options->json)
+        print_heading(kernels, type, threads);
+    for (int i = 0; i < TOWERS * MATRICES; i++) {
+        const char *tower = towers[i / MATRICES].name;
+        const char *matrix = matrices[i % MATRICES].name;
+        if (options->json)
+            print_json(&races[i], tower, matrix, (*count)++ == 0);
+        else
+            print_row(&races[i], tower, matrix);
+        least = fmin(least, over(races[i].gops[0], best_peer(&races[i])));
+    }
+    if (!options->json && least > 0)
+        printf("least ratio to the best peer: %.3f\n", least);
+    fflush(stdout);
+}
+
+static int parse(int argc, char **argv, struct options *options)
+{
+    static const struct option known[] = {{"threads", 1, NULL, 't'},
+                                          {"rounds", 1, NULL, 'r'},
+                                          {"json", 0, NULL, 'j'},
+                                          {NULL, 0, NULL, 0}};
+    int c;
+    *options = (struct options){0, 25, 0};
+    while ((c = getopt_long(argc, argv, "", known, NULL)) != -1) {
+        if (c == 't')
+            options->threads = atoi(optarg);
+        else if (c == 'r')
+            options->rounds = atoi(optarg);
+        else if (c == 'j')
+            options->json = 1;
+        else
+            return 0;
+    }
+    return optind == argc && options->threads >= 0 &&
+           options->threads <= MOST_THREADS && options->rounds > 0;
 }
 
 int main(int argc, char **argv)
 {
-    const double seconds = argc > 1 ? atof(argv[1]) : 3;
-    static const char *const names[] = {"avx2", "avx512"};
-    for (int i = 0; i < 2; i++) {
-        const struct akin__kernels *kernels = akin__kernels_named(names[i]);
-        if (kernels)
-            report(kernels, seconds);
-        else
-            printf("%s: not on this processor\n", names[i]);
+    struct options options;
+    if (!parse(argc, argv, &options)) {
+        fprintf(stderr, "usage: gemm_bench [--threads N] [--rounds N] "
+                        "[--json]\n");
+        return 2;
     }
+    /* Every thread here is a stream of its own: no peer may start more. Its
+     * OpenMP reads this before main. */
+    if (!getenv("OMP_NUM_THREADS")) {
+        setenv("OMP_NUM_THREADS", "1", 1);
+        execv("/proc/self/exe", argv);
+    }
+    akin_error err;
+    const struct akin__kernels *kernels = akin__kernels(&err);
+    if (!kernels) {
+        fprintf(stderr, "gemm_bench: %s\n", err.message);
+        return 2;
+    }
+    int count = 0;
+    if (options.json)
+        printf("{\"kernels\":\"%s\",\"rounds\":%d,\"gops\":[\n", kernels->name,
+               options.rounds);
+    else
+        printf("akin's kernels: %s; best of %d rounds%s%s\n", kernels->name,
+               options.rounds, MISSING_ONEDNN, MISSING_LIBXSMM);
+    const int from = options.threads ? options.threads : 1;
+    const int to = options.threads ? options.threads : 2;
+    for (int threads = from; threads <= to; threads++) {
+        for (int type = 0; type < 3; type++)
+            run_type(kernels, (akin_precision)type, threads, &options, &count);
+    }
+    if (options.json)
+        printf("\n]}\n");
     return 0;
 }

@@ -1,5 +1,5 @@
 /*
- * Kernels: every table against formulas in double.
+ * Kernels: what every table does with rows, against formulas in double.
  *
  * Buffers end at a page that may not be touched, so that a read or write
  * behind an array is a crash here. Tables that this processor does not run are
@@ -8,41 +8,11 @@
 #include "tap.h"
 
 #include <math.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
-#include "math/gemm.h"
+#include "guard.h"
+#include "math/kernels.h"
 
 static const struct akin__kernels *table; /* under test */
-
-/* `count` floats that end where the process may not look. Never freed: the
- * test is short. */
-static float *guarded(size_t count)
-{
-    const size_t page = (size_t)sysconf(_SC_PAGESIZE);
-    const size_t bytes = (count * sizeof(float) + page - 1) / page * page;
-    uint8_t *map = mmap(NULL, bytes + page, PROT_READ | PROT_WRITE,
-                        MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (map == MAP_FAILED || mprotect(map + bytes, page, PROT_NONE) != 0)
-        abort();
-    return (float *)(void *)(map + bytes) - count;
-}
-
-static unsigned seed = 1;
-
-static float random_float(void)
-{
-    seed = seed * 1664525u + 1013904223u;
-    return (float)(seed >> 8) / (1 << 23) - 1;
-}
-
-static float *random_floats(size_t count)
-{
-    float *p = guarded(count);
-    for (size_t i = 0; i < count; i++)
-        p[i] = random_float();
-    return p;
-}
 
 static double activation(enum akin__activation kind, double x)
 {
@@ -51,92 +21,12 @@ static double activation(enum akin__activation kind, double x)
     return kind == AKIN__QUICK_GELU ? x / (1 + exp(-1.702 * x)) : x;
 }
 
-struct case_ {
-    size_t m, k, n;
-    enum akin__activation kind;
-};
-
-/* out = residual + scale * act(A B + bias) with rounding bounded by
- * (k + 8) eps * (sum |a||b| + ...): the classic bound of a sum of k terms. */
-static void gemm_case(struct case_ c)
-{
-    const size_t lda = c.k + 3, ldc = c.n + 5;
-    float *a = random_floats(c.m * lda), *w = random_floats(c.n * c.k);
-    float *bias = random_floats(c.n), *scale = random_floats(c.n);
-    float *residual = random_floats(c.m * ldc), *out = guarded(c.m * ldc);
-    struct akin__packed b = {c.k, c.n, NULL};
-    b.panels = guarded((akin__packed_floats(table, c.k, c.n) + 15) / 16 * 16);
-    float *scratch = guarded((akin__gemm_scratch(table, c.k) + 15) / 16 * 16);
-    akin__pack(table, &b, w, 1, c.k);
-    const struct akin__epilogue e = {bias, scale, residual, ldc, c.kind};
-    for (size_t i = 0; i < c.m * ldc; i++)
-        out[i] = 12345;
-    akin__gemm(table, c.m, a, lda, &b, &e, out, ldc, scratch);
-    double worst = 0;
-    int touched = 0;
-    for (size_t i = 0; i < c.m; i++) {
-        for (size_t j = 0; j < c.n; j++) {
-            double sum = bias[j], size = fabs((double)bias[j]) + 1;
-            for (size_t l = 0; l < c.k; l++) {
-                const double p = (double)a[i * lda + l] * w[j * c.k + l];
-                sum += p;
-                size += fabs(p);
-            }
-            const double want =
-                residual[i * ldc + j] + scale[j] * activation(c.kind, sum);
-            const double bound = ((double)c.k + 8) * 6e-8 * (size + fabs(want));
-            const double off = fabs(want - out[i * ldc + j]) / bound;
-            worst = off > worst ? off : worst;
-        }
-        for (size_t j = c.n; j < ldc && i + 1 < c.m; j++)
-            touched |= out[i * ldc + j] != 12345;
-    }
-    if (!(EXPECT(worst <= 1) & EXPECT(!touched)))
-        printf("# m %zu k %zu n %zu: %g times the bound\n", c.m, c.k, c.n,
-               worst);
-}
-
-static void gemm_agrees_over_odd_shapes(void)
-{
-    static const size_t sizes[] = {1,  2,  3,  7,  13, 14,  15,  16, 17,
-                                   31, 32, 33, 50, 64, 127, 129, 257};
-    enum { SIZES = sizeof sizes / sizeof sizes[0] };
-    for (size_t i = 0; i < SIZES; i++) {
-        for (size_t j = 0; j < SIZES; j += 2)
-            gemm_case((struct case_){sizes[i], sizes[(i + j) % SIZES],
-                                     sizes[(i * 5 + j) % SIZES],
-                                     (enum akin__activation)((i + j) % 3)});
-    }
-    gemm_case((struct case_){5, 3072, 33, AKIN__LINEAR}); /* chunks of k */
-    gemm_case((struct case_){5, 769, 33, AKIN__GELU});
-    gemm_case((struct case_){260, 65, 70, AKIN__QUICK_GELU}); /* blocks */
-}
-
-static void a_row_has_the_same_bits_alone_and_among_others(void)
-{
-    enum { M = 257, K = 900, N = 70 };
-    float *a = random_floats((size_t)M * K), *w = random_floats((size_t)N * K);
-    float *all = guarded((size_t)M * N), *one = guarded(N);
-    struct akin__packed b = {K, N, NULL};
-    b.panels = guarded((akin__packed_floats(table, K, N) + 15) / 16 * 16);
-    float *scratch = guarded((akin__gemm_scratch(table, K) + 15) / 16 * 16);
-    const struct akin__epilogue e = {.activation = AKIN__GELU};
-    akin__pack(table, &b, w, 1, K);
-    akin__gemm(table, M, a, K, &b, &e, all, N, scratch);
-    int same = 1;
-    for (size_t r = 0; r < M; r += 16) {
-        akin__gemm(table, 1, a + r * K, K, &b, &e, one, N, scratch);
-        same &= memcmp(one, all + r * N, N * sizeof *one) == 0;
-    }
-    EXPECT(same);
-}
-
-/* The activation through a 1 x 1 GEMM with the identity. */
+/* The activation of one sum. */
 static float activated(enum akin__activation kind, float x)
 {
     float out, sums[14 * 32] __attribute__((aligned(64))) = {x};
     const struct akin__epilogue e = {.activation = kind};
-    table->finish(1, 1, sums, &e, &out, 1);
+    table->finish(1, 1, sums, 32, &e, &out, sizeof out);
     return out;
 }
 
@@ -172,6 +62,7 @@ static void layer_norm_agrees_for_every_length(void)
 {
     double worst = 0;
     for (size_t n = 1; n <= 257; n++) {
+        guard_free();
         float *x = random_floats(n), *w = random_floats(n);
         float *b = random_floats(n), *out = guarded(n);
         double mean = 0, variance = 0;
@@ -190,45 +81,147 @@ static void layer_norm_agrees_for_every_length(void)
     EXPECT(worst < 2e-5); /* x has 3 added: eps(3) / its deviation */
 }
 
+static float from_bf16(uint16_t h)
+{
+    const uint32_t bits = (uint32_t)h << 16;
+    float x;
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+
+/* Exponentials over their sum: softmax. */
 static void softmax_agrees_for_every_length(void)
 {
-    double worst = 0;
+    double worst = 0, narrow = 0;
     for (size_t n = 1; n <= 257; n++) {
-        float *row = random_floats(n);
+        guard_free();
+        const size_t room = (n + 15) / 16 * 16;
+        float *row = random_floats(room);
+        uint16_t *out = guarded_bytes(2 * room);
         double want[257], sum = 0, most = -1e9;
+        for (size_t i = n; i < room; i++)
+            row[i] = i % 2 ? NAN : 1e30f; /* nobody's */
         for (size_t i = 0; i < n; i++)
             most = fmax(most, row[i] *= 40);
         for (size_t i = 0; i < n; i++)
             sum += want[i] = exp(0.125 * (row[i] - most));
-        table->softmax(n, row, 0.125f);
+        float total = table->exponentials(n, row, 0.125f, true, out);
         for (size_t i = 0; i < n; i++)
-            worst = fmax(worst, fabs(row[i] - want[i] / sum));
+            narrow =
+                fmax(narrow, fabs(from_bf16(out[i]) / total - want[i] / sum) /
+                                 (want[i] / sum));
+        total = table->exponentials(n, row, 0.125f, false, row);
+        for (size_t i = 0; i < n; i++)
+            worst = fmax(worst, fabs(row[i] / total - want[i] / sum));
+        EXPECT(n % 4 == 0 || (row[n] == 0 && out[n] == 0));
     }
     EXPECT(worst < 5e-7);
+    EXPECT(narrow < 1.001 / 256);
 }
 
 static void softmax_tells_a_nan(void)
 {
-    float row[20] = {0};
+    float row[32] = {0};
     row[13] = NAN;
-    table->softmax(20, row, 1);
-    EXPECT(isnan(row[0]));
+    EXPECT(isnan(table->exponentials(20, row, 1, false, row)));
 }
 
 static void swiglu_agrees_for_every_length(void)
 {
-    double worst = 0;
+    double worst = 0, narrow = 0;
     for (size_t n = 1; n <= 70; n++) {
+        guard_free();
         float *in = random_floats(2 * n), *out = guarded(n);
+        uint16_t *half = guarded_bytes(2 * n);
         for (size_t i = 0; i < n; i++)
             in[i] *= 8;
-        table->swiglu(n, in, out);
+        table->swiglu(n, in, false, out);
+        table->swiglu(n, in, true, half);
         for (size_t i = 0; i < n; i++) {
-            const double g = in[i];
-            worst = fmax(worst, fabs(g / (1 + exp(-g)) * in[n + i] - out[i]));
+            const double g = in[i], want = g / (1 + exp(-g)) * in[n + i];
+            worst = fmax(worst, fabs(want - out[i]));
+            narrow = fmax(narrow,
+                          fabs(want - from_bf16(half[i])) - fabs(want) / 256);
         }
     }
     EXPECT(worst < 3e-6); /* products up to 8 */
+    EXPECT(narrow < 3e-6);
+}
+
+/* Round to nearest, ties to even, by the definition; processors with an
+ * instruction for it take a denormal for 0. */
+static void bf16_is_the_nearest(void)
+{
+    static const uint32_t uppers[] = {0x0000, 0x0001, 0x007f, 0x0080, 0x3f80,
+                                      0x3f81, 0x7f7e, 0x7f7f, 0x8000, 0xbf80};
+    static const uint32_t lowers[] = {0, 1, 0x7fff, 0x8000, 0x8001, 0xffff};
+    for (size_t i = 0; i < sizeof uppers / sizeof uppers[0]; i++) {
+        for (size_t j = 0; j < sizeof lowers / sizeof lowers[0]; j++) {
+            const uint32_t bits = uppers[i] << 16 | lowers[j];
+            const bool up =
+                lowers[j] > 0x8000 || (lowers[j] == 0x8000 && uppers[i] & 1);
+            float x[17];
+            uint16_t out[17];
+            for (int at = 0; at < 17; at++)
+                memcpy(&x[at], &bits, sizeof bits);
+            table->to_bf16(17, x, out);
+            const bool tiny = (bits & 0x7fffffff) < 0x800000;
+            EXPECT(out[0] == uppers[i] + up ||
+                   (tiny && out[0] == (uppers[i] & 0x8000)));
+            EXPECT(out[16] == out[0]);
+        }
+    }
+}
+
+static void bf16_keeps_what_is_not_finite(void)
+{
+    const uint32_t quiet = 0x7f800001; /* a NaN in its lowest bit alone */
+    float x[3] = {INFINITY, -INFINITY, 0};
+    uint16_t out[3];
+    memcpy(&x[2], &quiet, sizeof quiet);
+    table->to_bf16(3, x, out);
+    EXPECT(from_bf16(out[0]) == INFINITY);
+    EXPECT(from_bf16(out[1]) == -INFINITY);
+    EXPECT(isnan(from_bf16(out[2])));
+}
+
+/* Off by half a step at most, and 0 stays 0. */
+static void bytes_stand_for_the_row(void)
+{
+    static const float shifts[] = {0, 0.9f, -0.9f, 5, -5};
+    const int off = table->tiles[AKIN_PRECISION_INT8].group ? 128 : 0;
+    double worst = 0;
+    for (size_t n = 1; n <= 257; n++) {
+        guard_free();
+        float *x = random_floats(n), scale;
+        uint8_t *u = guarded_bytes(n);
+        int32_t zero;
+        for (size_t i = 0; i < n; i++)
+            x[i] += shifts[n % 5];
+        x[n / 2] = 0;
+        table->to_int8(n, x, u, &scale, &zero);
+        for (size_t i = 0; i < n; i++) {
+            const double is = scale * (double)(u[i] - off - zero);
+            worst = fmax(worst, scale > 0 ? fabs(is - x[i]) / scale : 0);
+            EXPECT(u[i] >= 1);
+        }
+        EXPECT(u[n / 2] - off == zero);
+    }
+    EXPECT(worst < 0.501);
+}
+
+static void a_row_of_nothing_stays_nothing(void)
+{
+    static const float values[] = {0, 1e-42f};
+    for (size_t i = 0; i < 2; i++) {
+        float x[20], scale;
+        uint8_t u[20];
+        int32_t zero;
+        for (int at = 0; at < 20; at++)
+            x[at] = values[i];
+        table->to_int8(20, x, u, &scale, &zero);
+        EXPECT(scale < 1e-41f && u[0] >= 1 && u[19] == u[0]);
+    }
 }
 
 static void the_environment_only_lowers_the_choice(void)
@@ -239,21 +232,24 @@ static void the_environment_only_lowers_the_choice(void)
     setenv("AKIN_CPU", "abacus", 1);
     EXPECT(akin__kernels(&err) == NULL);
     EXPECT_STR(err.message,
-               "AKIN_CPU=abacus: no such kernels (c, avx2, avx512)");
+               "AKIN_CPU=abacus: no such kernels (c, avx2, avxvnni, avx512, "
+               "avx512vnni, avx512bf16)");
     unsetenv("AKIN_CPU");
     EXPECT(akin__kernels(&err) != NULL);
 }
 
 static void all_of_a_table(void)
 {
-    gemm_agrees_over_odd_shapes();
-    a_row_has_the_same_bits_alone_and_among_others();
     activations_keep_their_error_bound();
     activations_survive_the_extremes();
     layer_norm_agrees_for_every_length();
     softmax_agrees_for_every_length();
     softmax_tells_a_nan();
     swiglu_agrees_for_every_length();
+    bf16_is_the_nearest();
+    bf16_keeps_what_is_not_finite();
+    bytes_stand_for_the_row();
+    a_row_of_nothing_stays_nothing();
 }
 
 static void run_table(const char *name)
@@ -272,7 +268,10 @@ int main(void)
 {
     run_table("c");
     run_table("avx2");
+    run_table("avxvnni");
     run_table("avx512");
+    run_table("avx512vnni");
+    run_table("avx512bf16");
     RUN(the_environment_only_lowers_the_choice);
     return tap_done();
 }

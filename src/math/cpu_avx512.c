@@ -1,8 +1,11 @@
-/* Kernels for AVX-512F: 28 sums and 2 columns in 32 registers, A broadcast
- * from memory by the multiply itself. */
+/* Kernels for AVX-512 (F, BW, DQ, VL) without VNNI. */
+#include "math/simd_avx512.h"
+#include "math/tiles.h"
+
 #define KERNELS_TABLE akin__kernels_avx512
 #define KERNELS_NAME  "avx512"
-#define LANES         16
-#define TILE_ROWS     14
-#define TILE_VECTORS  2
+#define KERNELS_PATH  "avx512"
+#define TILES_F32     TILES_AVX512_F32
+#define TILES_INT8    TILES_AVX2_INT8
+#define FAST_BF16     false
 #include "math/kernels_body.h"

@@ -1,10 +1,12 @@
 /*
  * The body of every kernel table, compiled once per instruction set.
  *
- * A cpu_NAME.c defines KERNELS_NAME, LANES (floats in a register), TILE_ROWS
- * and TILE_VECTORS (registers in a tile's row) and includes this file. It is
- * written in the compilers' vector extension, so there are no intrinsics, and
- * `a * b + c` is fused where the instruction set has it (-ffp-contract=fast).
+ * A cpu_NAME.c defines KERNELS_TABLE, KERNELS_NAME, LANES (floats in a
+ * register), ROWS (of the tiles written here), and for each type of factors
+ * that has tiles of its own TILES_F32, TILES_BF16, TILES_INT8; then it includes
+ * this file. It is written in the compilers' vector extension, so there are no
+ * intrinsics, and `a * b + c` is fused where the instruction set has it
+ * (-ffp-contract=fast).
  */
 #include <stdint.h>
 #include <string.h>
@@ -17,12 +19,10 @@ typedef float vec
 typedef int32_t ivec
     __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
 
-enum {
-    TILE_COLS = LANES * TILE_VECTORS,
-    LINE = 16,   /* floats in a cache line */
-    AHEAD = 1024 /* floats of B asked for early: 4 KB, 450 cycles of sums,
-                    covers the latency of a third-level cache */
-};
+typedef uint16_t hvec __attribute__((vector_size(2 * LANES)));
+typedef uint8_t bvec __attribute__((vector_size(LANES)));
+
+enum { COLS = 2 * LANES, ROWS = 4 };
 
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
 #ifdef __clang__
@@ -41,22 +41,56 @@ ALWAYS_INLINE vec load(const float *p)
     return *(const vec *)p;
 }
 
+ALWAYS_INLINE ivec load_int(const int32_t *p)
+{
+    return *(const ivec *)p;
+}
+
+/* 4 bytes anywhere, in all lanes. */
+ALWAYS_INLINE float load_one(const void *p)
+{
+    float x;
+    memcpy(&x, p, sizeof x);
+    return x;
+}
+
+ALWAYS_INLINE ivec load_one_int(const void *p)
+{
+    int32_t x;
+    memcpy(&x, p, sizeof x);
+    return x - (ivec){0};
+}
+
 ALWAYS_INLINE void store(float *p, vec v)
 {
     *(vec *)p = v;
 }
 
-/* The first n < LANES floats; the rest is `fill`. */
+/* The first n <= LANES numbers; the rest is `fill`, or 0. */
 ALWAYS_INLINE vec load_some(const float *p, size_t n, float fill)
 {
+    if (n == LANES)
+        return load(p);
     vec v = splat(fill);
+    memcpy(&v, p, 4 * n);
+    return v;
+}
+
+ALWAYS_INLINE ivec load_some_int(const int32_t *p, size_t n)
+{
+    if (n == LANES)
+        return load_int(p);
+    ivec v = {0};
     memcpy(&v, p, 4 * n);
     return v;
 }
 
 ALWAYS_INLINE void store_some(float *p, vec v, size_t n)
 {
-    memcpy(p, &v, 4 * n);
+    if (n == LANES)
+        store(p, v);
+    else
+        memcpy(p, &v, 4 * n);
 }
 
 ALWAYS_INLINE vec choose(ivec mask, vec yes, vec no)
@@ -64,47 +98,101 @@ ALWAYS_INLINE vec choose(ivec mask, vec yes, vec no)
     return (vec)((mask & (ivec)yes) | (~mask & (ivec)no));
 }
 
+/* a > b ? a : b, so that a NaN in b stays. */
 ALWAYS_INLINE vec larger(vec a, vec b)
 {
+#ifdef LARGER
+    return LARGER(a, b);
+#else
     return choose(a > b, a, b);
+#endif
 }
 
 ALWAYS_INLINE vec smaller(vec a, vec b)
 {
+#ifdef SMALLER
+    return SMALLER(a, b);
+#else
     return choose(a < b, a, b);
+#endif
 }
 
+/* 1 / x: one step of Newton's doubles the bits; relative error < 1.2e-7, and
+ * 1 gives 1. x is from 1 to 2^125. (AVX2's 11 bits would leave more.) */
+ALWAYS_INLINE vec reciprocal(vec x)
+{
+#ifdef ABOUT_RECIPROCAL
+    const vec r = ABOUT_RECIPROCAL(x);
+    return r + r * (1.0f - x * r);
+#else
+    return 1.0f / x;
+#endif
+}
+
+/* Halves onto each other: fewer steps than lanes, and the same on every
+ * compiler. */
 ALWAYS_INLINE float sum_of(vec v)
 {
-    float lane[LANES], sum = 0;
+    float lane[LANES];
     memcpy(lane, &v, sizeof lane);
-    for (int i = 0; i < LANES; i++)
-        sum += lane[i];
-    return sum;
+    UNROLL for (int half = LANES / 2; half > 0; half /= 2)
+    {
+        UNROLL for (int i = 0; i < half; i++) lane[i] += lane[i + half];
+    }
+    return lane[0];
 }
 
 ALWAYS_INLINE float largest_of(vec v)
 {
     float lane[LANES];
     memcpy(lane, &v, sizeof lane);
-    float most = lane[0];
-    for (int i = 1; i < LANES; i++)
-        most = lane[i] > most ? lane[i] : most;
-    return most;
+    UNROLL for (int half = LANES / 2; half > 0; half /= 2)
+    {
+        UNROLL for (int i = 0; i < half; i++) lane[i] =
+            lane[i] > lane[i + half] ? lane[i] : lane[i + half];
+    }
+    return lane[0];
+}
+
+/* bf16 is the upper half of a float, rounded to nearest, ties to even; a NaN
+ * whose lower half alone says so must not become infinite. */
+ALWAYS_INLINE hvec narrow(vec v)
+{
+#ifdef NARROW
+    return NARROW(v);
+#else
+    const ivec bits = (ivec)v;
+    const ivec even = bits >> 16 & 1;
+    const ivec rounded = bits + 0x7fff + even;
+    const ivec nan = bits | 0x400000;
+    const ivec is_nan = v != v;
+    const ivec kept = (is_nan & nan) | (~is_nan & rounded);
+    return __builtin_convertvector(kept >> 16, hvec);
+#endif
+}
+
+ALWAYS_INLINE void store_narrow(uint16_t *p, vec v, size_t n)
+{
+    const hvec h = narrow(v);
+    if (n == LANES)
+        memcpy(p, &h, sizeof h);
+    else
+        memcpy(p, &h, 2 * n);
 }
 
 /*
- * exp(x), relative error < 2e-7, 0 below -87 and capped at exp(88).
- * x = n ln 2 + f with |f| <= ln(2)/2; exp(f) by its Taylor series to f^7
- * (the term left out is below 6e-9), 2^n put into the exponent.
+ * exp(x) for x <= 88, relative error < 2e-7; below -87 as there.
+ * x = n ln 2 + f with |f| <= ln(2)/2; exp(f) by its Taylor series to f^7 (the
+ * term left out is below 6e-9); n is added to the exponent.
  */
 ALWAYS_INLINE vec exponential(vec x)
 {
-    const vec magic = splat(12582912.0f); /* 1.5 * 2^23: rounds to integer */
-    /* In this order of arguments a NaN stays a NaN. */
-    const vec capped = smaller(splat(88.0f), x);
-    const vec kept = larger(splat(-87.0f), capped);
-    const vec n = (kept * 1.44269504f + magic) - magic;
+    /* 1.5 * 2^23: added, it rounds to an integer and leaves that in the lowest
+     * bits; shifted left by 23, nothing of itself is left. */
+    const vec magic = splat(12582912.0f);
+    const vec kept = larger(splat(-87.0f), x);
+    const vec shifted = kept * 1.44269504f + magic;
+    const vec n = shifted - magic;
     /* ln 2 in two parts, the first exact in n * part. */
     vec f = kept - n * 0.693359375f;
     f = f - n * -2.12194440e-4f;
@@ -116,19 +204,18 @@ ALWAYS_INLINE vec exponential(vec x)
     p = p * f + 0.5f;
     p = p * f + 1.0f;
     p = p * f + 1.0f;
-    const ivec power = (__builtin_convertvector(n, ivec) + 127) << 23;
-    return choose(x < splat(-87.0f), splat(0), p * (vec)power);
+    return (vec)((ivec)p + ((ivec)shifted << 23));
 }
 
 ALWAYS_INLINE vec sigmoid(vec x)
 {
-    return 1.0f / (1.0f + exponential(-x));
+    return reciprocal(1.0f + exponential(smaller(splat(88.0f), -x)));
 }
 
 /* Phi(-z) for z >= 0, absolute error < 1e-7: tools/gen/normal_tail.py. */
 ALWAYS_INLINE vec normal_tail(vec z)
 {
-    const vec t = 1.0f / (1.0f + 0.24f * z);
+    const vec t = reciprocal(1.0f + 0.24f * z);
     vec p = splat(-1.250860228e-01f);
     p = p * t + 5.545754190e-01f;
     p = p * t - 6.460737450e-01f;
@@ -159,98 +246,227 @@ ALWAYS_INLINE vec activate(enum akin__activation activation, vec x)
     return x;
 }
 
-/* ---------------------------------------------------------------- tile -- */
+/* --------------------------------------------------------------- tiles -- */
 
-/* `rows` is a constant wherever this is inlined, so that the sums live in
- * registers. */
-ALWAYS_INLINE void tile_of(const int rows, size_t k, const float *a,
-                           const float *b, float *sums, int first)
+/*
+ * Tiles of ROWS x COLS for the types that have none in assembly. `rows` is a
+ * constant wherever these are inlined, so that the sums live in registers.
+ */
+#ifndef TILES_F32
+ALWAYS_INLINE void f32_tile(const int rows, const char *a, size_t lda,
+                            const float *b, size_t steps, float *sums)
 {
-    vec sum[TILE_ROWS][TILE_VECTORS];
-    UNROLL for (int r = 0; r < rows; r++)
-    {
-        UNROLL for (int v = 0; v < TILE_VECTORS; v++) sum[r][v] =
-            first ? splat(0) : load(sums + r * TILE_COLS + v * LANES);
-    }
-    for (size_t i = 0; i < k; i++) {
-        vec column[TILE_VECTORS];
-        for (int at = 0; at < TILE_COLS; at += LINE)
-            __builtin_prefetch(b + AHEAD + at);
-        UNROLL for (int v = 0; v < TILE_VECTORS; v++) column[v] =
-            load(b + v * LANES);
+    vec sum[ROWS][2];
+    UNROLL for (int r = 0; r < rows; r++) sum[r][0] = sum[r][1] = splat(0);
+    for (size_t i = 0; i < steps; i++, b += COLS) {
+        const vec low = load(b), high = load(b + LANES);
         UNROLL for (int r = 0; r < rows; r++)
         {
-            UNROLL for (int v = 0; v < TILE_VECTORS; v++) sum[r][v] +=
-                a[r] * column[v];
+            const float x = load_one(a + (size_t)r * lda + 4 * i);
+            sum[r][0] += x * low;
+            sum[r][1] += x * high;
         }
-        a += rows;
-        b += TILE_COLS;
     }
     UNROLL for (int r = 0; r < rows; r++)
     {
-        UNROLL for (int v = 0; v < TILE_VECTORS; v++)
-            store(sums + r * TILE_COLS + v * LANES, sum[r][v]);
+        store(sums + r * COLS, sum[r][0]);
+        store(sums + r * COLS + LANES, sum[r][1]);
     }
 }
+#endif
 
-#define TILE_CASE(n)                                                           \
-    case n:                                                                    \
-        if (n <= TILE_ROWS)                                                    \
-            tile_of(n <= TILE_ROWS ? n : 1, k, a, b, sums, first);             \
-        break;
-
-static void tile(size_t rows, size_t k, const float *a, const float *b,
-                 float *sums, int first)
+#ifndef TILES_BF16
+/* A bf16 is the upper half of a float. Two lie in each 32 bits. */
+ALWAYS_INLINE vec even_bf16(ivec pairs)
 {
-    switch (rows) {
-        TILE_CASE(1)
-        TILE_CASE(2)
-        TILE_CASE(3)
-        TILE_CASE(4)
-        TILE_CASE(5)
-        TILE_CASE(6)
-        TILE_CASE(7)
-        TILE_CASE(8)
-        TILE_CASE(9)
-        TILE_CASE(10)
-        TILE_CASE(11)
-        TILE_CASE(12)
-        TILE_CASE(13)
-        TILE_CASE(14)
-    }
+    return (vec)(pairs << 16);
 }
 
-ALWAYS_INLINE vec finish_vec(vec sum, const struct akin__epilogue *e, size_t at,
-                             const float *residual, size_t n)
+ALWAYS_INLINE vec odd_bf16(ivec pairs)
 {
-    const int whole = n >= LANES;
-    if (e->bias)
-        sum += whole ? load(e->bias + at) : load_some(e->bias + at, n, 0);
-    sum = activate(e->activation, sum);
-    if (e->scale)
-        sum *= whole ? load(e->scale + at) : load_some(e->scale + at, n, 0);
-    if (residual)
-        sum += whole ? load(residual + at) : load_some(residual + at, n, 0);
-    return sum;
+    return (vec)(pairs & (int32_t)0xffff0000);
 }
 
-static void finish(size_t rows, size_t cols, const float *sums,
-                   const struct akin__epilogue *e, float *out, size_t ld)
+ALWAYS_INLINE void bf16_tile(const int rows, const char *a, size_t lda,
+                             const int32_t *b, size_t steps, float *sums)
 {
-    for (size_t r = 0; r < rows; r++) {
-        const float *residual =
-            e->residual ? e->residual + r * e->residual_ld : NULL;
-        for (size_t at = 0; at < cols; at += LANES) {
-            const size_t n = cols - at;
-            const vec done = finish_vec(load(sums + at), e, at, residual, n);
-            if (n >= LANES)
-                store(out + at, done);
-            else
-                store_some(out + at, done, n);
+    vec sum[ROWS][2];
+    UNROLL for (int r = 0; r < rows; r++) sum[r][0] = sum[r][1] = splat(0);
+    for (size_t i = 0; i < steps; i++, b += COLS) {
+        const ivec low = load_int(b), high = load_int(b + LANES);
+        UNROLL for (int r = 0; r < rows; r++)
+        {
+            const ivec pair = load_one_int(a + (size_t)r * lda + 4 * i);
+            sum[r][0] += even_bf16(pair) * even_bf16(low);
+            sum[r][0] += odd_bf16(pair) * odd_bf16(low);
+            sum[r][1] += even_bf16(pair) * even_bf16(high);
+            sum[r][1] += odd_bf16(pair) * odd_bf16(high);
         }
-        sums += TILE_COLS;
-        out += ld;
     }
+    UNROLL for (int r = 0; r < rows; r++)
+    {
+        store(sums + r * COLS, sum[r][0]);
+        store(sums + r * COLS + LANES, sum[r][1]);
+    }
+}
+#endif
+
+#ifndef TILES_INT8
+ALWAYS_INLINE void int8_tile(const int rows, const char *a, size_t lda,
+                             const int8_t *b, size_t steps, int32_t *sums)
+{
+    for (int r = 0; r < rows; r++, a += lda, sums += COLS) {
+        const uint8_t *u = (const uint8_t *)a;
+        for (int j = 0; j < COLS; j++)
+            sums[j] = 0;
+        for (size_t i = 0; i < steps; i++)
+            for (int j = 0; j < COLS; j++) {
+                const int8_t *q = b + 4 * (i * COLS + (size_t)j);
+                for (int l = 0; l < 4; l++)
+                    sums[j] += u[4 * i + (size_t)l] * q[l];
+            }
+    }
+}
+#endif
+
+#define TILE(type, rows)                                                       \
+    static void type##_##rows(const void *a, size_t lda, const void *b,        \
+                              size_t steps, void *sums, const void *next)      \
+    {                                                                          \
+        (void)next;                                                            \
+        type##_tile(rows, a, lda, b, steps, sums);                             \
+    }
+#define TILES(type)                                                            \
+    TILE(type, 1)                                                              \
+    TILE(type, 2)                                                              \
+    TILE(type, 3)                                                              \
+    TILE(type, 4)                                                              \
+    static akin__tile *const type##_tiles[] = {NULL, type##_1, type##_2,       \
+                                               type##_3, type##_4};
+#define OWN(type)                                                              \
+    {                                                                          \
+        KERNELS_PATH, ROWS, COLS, 0, type##_tiles                              \
+    }
+
+#ifndef TILES_F32
+TILES(f32)
+#define TILES_F32 OWN(f32)
+#endif
+#ifndef TILES_BF16
+TILES(bf16)
+#define TILES_BF16 OWN(bf16)
+#endif
+#ifndef TILES_INT8
+TILES(int8)
+#define TILES_INT8 OWN(int8)
+#endif
+
+/* ------------------------------------------------------------ epilogue -- */
+
+/* The operands of a register's columns. */
+struct columns {
+    vec bias, scale, unit; /* unit: what 1 of an 8-bit sum stands for */
+    vec sum;
+};
+
+ALWAYS_INLINE struct columns load_columns(const struct akin__epilogue *e,
+                                          size_t at, size_t n)
+{
+    struct columns c = {splat(0), splat(1), splat(1), splat(0)};
+    if (e->bias)
+        c.bias = load_some(e->bias + at, n, 0);
+    if (e->scale)
+        c.scale = load_some(e->scale + at, n, 0);
+    if (e->column_scale) {
+        c.unit = load_some(e->column_scale + at, n, 0);
+        c.sum = __builtin_convertvector(load_some_int(e->column_sum + at, n),
+                                        vec);
+    }
+    return c;
+}
+
+/*
+ * One register of every row. `bytes`, `activation` and, but for the last of a
+ * row, `n` are constants where this is inlined.
+ */
+ALWAYS_INLINE void finish_columns(const bool bytes,
+                                  const enum akin__activation activation,
+                                  size_t rows, size_t n, const float *sums,
+                                  size_t stride, const struct akin__epilogue *e,
+                                  size_t at, char *out, size_t ld)
+{
+    const float *row_scale = e->row_scale;
+    const float *residual = e->residual ? e->residual + at : NULL;
+    const int32_t *zero = e->zero;
+    const size_t residual_ld = e->residual_ld;
+    const bool narrow = e->narrow, linear = activation == AKIN__LINEAR;
+    struct columns c = load_columns(e, at, n);
+    if (linear) { /* a factor of both terms */
+        c.bias *= c.scale;
+        c.unit *= c.scale;
+    }
+    sums += at;
+    for (size_t r = 0; r < rows; r++, sums += stride, out += ld) {
+        vec sum = load(sums);
+        vec unit = linear ? c.unit : splat(1);
+        if (bytes) {
+            /* Beyond 2^24 a sum loses its last bits, less than a float has. */
+            sum = __builtin_convertvector((ivec)sum, vec) -
+                  c.sum * (float)zero[r];
+            unit = c.unit * row_scale[r];
+        } else if (row_scale) {
+            unit *= row_scale[r];
+        }
+        sum = sum * unit + c.bias;
+        if (!linear)
+            sum = activate(activation, sum) * c.scale;
+        if (residual)
+            sum += load_some(residual + r * residual_ld, n, 0);
+        if (narrow)
+            store_narrow((uint16_t *)(void *)out + at, sum, n);
+        else
+            store_some((float *)(void *)out + at, sum, n);
+    }
+}
+
+ALWAYS_INLINE void finish_as(const bool bytes,
+                             const enum akin__activation activation,
+                             size_t rows, size_t cols, const float *sums,
+                             size_t stride, const struct akin__epilogue *e,
+                             char *out, size_t ld)
+{
+    size_t at = 0;
+    for (; at + LANES <= cols; at += LANES)
+        finish_columns(bytes, activation, rows, LANES, sums, stride, e, at, out,
+                       ld);
+    if (at < cols)
+        finish_columns(bytes, activation, rows, cols - at, sums, stride, e, at,
+                       out, ld);
+}
+
+static void finish(size_t rows, size_t cols, const void *sums, size_t stride,
+                   const struct akin__epilogue *e, void *out, size_t ld)
+{
+    const enum akin__activation linear = AKIN__LINEAR, gelu = AKIN__GELU,
+                                quick = AKIN__QUICK_GELU;
+#define AS(bytes, kind)                                                        \
+    finish_as(bytes, kind, rows, cols, sums, stride, e, out, ld)
+    if (e->column_scale) {
+        if (e->activation == AKIN__LINEAR)
+            AS(true, linear);
+        else if (e->activation == AKIN__GELU)
+            AS(true, gelu);
+        else
+            AS(true, quick);
+    } else {
+        if (e->activation == AKIN__LINEAR)
+            AS(false, linear);
+        else if (e->activation == AKIN__GELU)
+            AS(false, gelu);
+        else
+            AS(false, quick);
+    }
+#undef AS
 }
 
 /* -------------------------------------------------------------- rows -- */
@@ -287,59 +503,134 @@ static void layer_norm(size_t n, const float *x, const float *weight,
                    rest);
 }
 
-static void softmax(size_t n, float *row, float scale)
+static void to_bf16(size_t n, const float *x, uint16_t *out)
+{
+    for (size_t i = 0; i < n; i += LANES) {
+        const size_t some = n - i < LANES ? n - i : LANES;
+        store_narrow(out + i, load_some(x + i, some, 0), some);
+    }
+}
+
+/* The range of a row, 0 included; `poison` is 0, or NaN when the row is not
+ * finite: a scale of NaN makes the vector one that the caller refuses. */
+struct range {
+    float low, high, poison;
+};
+
+static struct range range_of(size_t n, const float *x)
+{
+    vec low = splat(0), high = splat(0), poison = splat(0);
+    size_t i = 0;
+    for (; i + LANES <= n; i += LANES) {
+        const vec v = load(x + i);
+        low = smaller(v, low);
+        high = larger(v, high);
+        poison += v * 0.0f;
+    }
+    if (i < n) {
+        const vec v = load_some(x + i, n - i, 0);
+        low = smaller(v, low);
+        high = larger(v, high);
+        poison += v * 0.0f;
+    }
+    return (struct range){-largest_of(-low), largest_of(high), sum_of(poison)};
+}
+
+extern const struct akin__kernels KERNELS_TABLE;
+
+/* `zero` + x rounded to nearest, from 1 to 255. Rounding errors of x, which is
+ * the range of a row spread over 254, may leave that by less than one. */
+ALWAYS_INLINE bvec bytes_of(vec x, int32_t zero)
+{
+    /* 1.5 * 2^23 leaves the integer in the lowest bits. */
+    const vec u = smaller(splat(255), larger(splat(1), x + (float)zero));
+    return __builtin_convertvector((ivec)(u + 12582912.0f) & 255, bvec);
+}
+
+static void to_int8(size_t n, const float *x, uint8_t *out, float *scale,
+                    int32_t *zero)
+{
+    const struct range range = range_of(n, x);
+    const float step = (range.high - range.low) / 254;
+    const float inverse = step > 0 ? 1 / step : 0;
+    const int finite = range.poison == range.poison && inverse < 3e38f;
+    const int32_t at = finite ? 1 + (int32_t)(0.5f - range.low * inverse) : 128;
+    *scale = step + range.poison;
+    *zero = KERNELS_TABLE.tiles[AKIN_PRECISION_INT8].group ? at - 128 : at;
+    const float unit = finite ? inverse : 0;
+    size_t i = 0;
+    for (; i + LANES <= n; i += LANES) {
+        const bvec u = bytes_of(load(x + i) * unit, at);
+        memcpy(out + i, &u, sizeof u);
+    }
+    if (i < n) {
+        const bvec u = bytes_of(load_some(x + i, n - i, 0) * unit, at);
+        memcpy(out + i, &u, n - i);
+    }
+}
+
+ALWAYS_INLINE void store_as(void *out, size_t at, vec v, size_t n, bool narrow)
+{
+    if (narrow)
+        store_narrow((uint16_t *)out + at, v, n);
+    else
+        store_some((float *)out + at, v, n);
+}
+
+/* The first n lanes of v, the others from `other`. */
+ALWAYS_INLINE vec first_of(vec v, size_t n, vec other)
+{
+    static const int32_t numbers[] = {0, 1, 2,  3,  4,  5,  6,  7,
+                                      8, 9, 10, 11, 12, 13, 14, 15};
+    const ivec within = load_int(numbers) < (int32_t)n;
+    return choose(within, v, other);
+}
+
+static float exponentials(size_t n, const float *row, float scale, bool narrow,
+                          void *out)
 {
     const size_t whole = n / LANES * LANES, rest = n - whole;
-    vec most = load_some(row, n < LANES ? n : LANES, row[0]);
+    vec most = splat(row[0]);
     for (size_t i = 0; i < whole; i += LANES)
         most = larger(most, load(row + i));
     if (rest)
-        most = larger(most, load_some(row + whole, rest, row[0]));
+        most = larger(most, first_of(load(row + whole), rest, most));
     const float peak = largest_of(most);
     vec total = splat(0);
     for (size_t i = 0; i < whole; i += LANES) {
         const vec e = exponential((load(row + i) - peak) * scale);
-        store(row + i, e);
+        store_as(out, i, e, LANES, narrow);
         total += e;
     }
-    float sum = sum_of(total);
     if (rest) {
-        const vec e =
-            exponential((load_some(row + whole, rest, peak) - peak) * scale);
-        store_some(row + whole, e, rest);
-        vec kept = splat(0);
-        memcpy(&kept, &e, 4 * rest);
-        sum += sum_of(kept);
+        const vec e = exponential((load(row + whole) - peak) * scale);
+        const vec kept = first_of(e, rest, splat(0));
+        store_as(out, whole, kept, LANES, narrow);
+        total += kept;
     }
-    const float share = 1.0f / sum;
-    for (size_t i = 0; i < whole; i += LANES)
-        store(row + i, load(row + i) * share);
-    for (size_t i = whole; i < n; i++)
-        row[i] *= share;
+    return sum_of(total);
 }
 
-static void swiglu(size_t n, const float *in, float *out)
+static void swiglu(size_t n, const float *in, bool narrow, void *out)
 {
-    const size_t whole = n / LANES * LANES, rest = n - whole;
-    for (size_t i = 0; i < whole; i += LANES) {
-        const vec gate = load(in + i);
-        store(out + i, gate * sigmoid(gate) * load(in + n + i));
-    }
-    if (rest) {
-        const vec gate = load_some(in + whole, rest, 0);
-        const vec value = load_some(in + n + whole, rest, 0);
-        store_some(out + whole, gate * sigmoid(gate) * value, rest);
+    for (size_t i = 0; i < n; i += LANES) {
+        const size_t some = n - i < LANES ? n - i : LANES;
+        const vec gate = load_some(in + i, some, 0);
+        const vec value = load_some(in + n + i, some, 0);
+        store_as(out, i, gate * sigmoid(gate) * value, some, narrow);
     }
 }
 
-extern const struct akin__kernels KERNELS_TABLE;
 const struct akin__kernels KERNELS_TABLE = {
     .name = KERNELS_NAME,
-    .tile_rows = TILE_ROWS,
-    .tile_cols = TILE_COLS,
-    .tile = tile,
+    .tiles = {[AKIN_PRECISION_F32] = TILES_F32,
+              [AKIN_PRECISION_BF16] = TILES_BF16,
+              [AKIN_PRECISION_INT8] = TILES_INT8},
+    .fast_bf16 = FAST_BF16,
     .finish = finish,
     .layer_norm = layer_norm,
-    .softmax = softmax,
+    .to_bf16 = to_bf16,
+    .to_int8 = to_int8,
+    .exponentials = exponentials,
     .swiglu = swiglu,
 };

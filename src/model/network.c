@@ -22,12 +22,20 @@
 
 enum { MAX_NAME = 128, MAX_PARTS = 3 };
 
+/* A part of an item's rows and columns, packed as one matrix. */
+struct piece {
+    struct akin__packed *packed; /* its n rows of k columns */
+    size_t row, column;          /* from here */
+    struct piece *next;          /* of the same item */
+};
+
 /* One destination and the tensors, one after the other, that fill it. */
 struct item {
     char part[MAX_PARTS][2 * MAX_NAME];
-    size_t parts, floats;        /* floats of one part */
-    float *plain;                /* vectors and tables, or */
-    struct akin__packed *packed; /* matrices */
+    size_t parts, floats; /* floats of one part */
+    float *plain;         /* vectors and tables, or */
+    size_t columns;       /* of a matrix */
+    struct piece *pieces; /* that it is cut into */
     uint8_t digest[32];
 };
 
@@ -35,21 +43,28 @@ struct plan {
     struct akin__network *network;
     const struct akin__weights *weights;
     struct item *items; /* NULL on the first walk */
-    size_t count, floats;
+    struct piece *pieces;
+    size_t count, piece_count, bytes;
     char prefix[MAX_NAME]; /* of the block being laid out */
     akin_status status;    /* the first failure of the first walk */
     akin_error *err;
 };
 
-/* Memory for `floats`, on a 64-byte boundary; NULL on the first walk. */
-static float *reserve(struct plan *plan, size_t floats)
+/* Memory for `bytes`, on a 64-byte boundary; NULL on the first walk. */
+static void *reserve(struct plan *plan, size_t bytes)
 {
-    float *at = plan->items ? plan->network->memory + plan->floats : NULL;
+    char *base = plan->network->memory;
+    void *at = plan->items ? base + plan->bytes : NULL;
     size_t rounded;
-    if (!akin__add_ok(floats, 15, &rounded) ||
-        !akin__add_ok(plan->floats, rounded / 16 * 16, &plan->floats))
+    if (!akin__add_ok(bytes, 63, &rounded) ||
+        !akin__add_ok(plan->bytes, rounded / 64 * 64, &plan->bytes))
         plan->status = akin__fail(plan->err, AKIN_EMODEL, "model too large");
     return at;
+}
+
+static float *reserve_floats(struct plan *plan, size_t floats)
+{
+    return reserve(plan, floats * sizeof(float)); /* bounded by config.c */
 }
 
 static struct item *add_item(struct plan *plan, size_t floats)
@@ -83,7 +98,7 @@ static float *take_table(struct plan *plan, const char *name, size_t rank,
         floats *= shape[i]; /* bounded by config.c */
     struct item *item = add_item(plan, floats);
     add_part(plan, item, name, rank, shape);
-    float *at = reserve(plan, floats);
+    float *at = reserve_floats(plan, floats);
     if (item)
         item->plain = at;
     return at;
@@ -98,7 +113,7 @@ static const float *take_vector(struct plan *plan, size_t n,
     size_t parts = 0;
     for (; names[parts]; parts++)
         add_part(plan, item, names[parts], 1, &n);
-    float *at = reserve(plan, n * parts);
+    float *at = reserve_floats(plan, n * parts);
     if (item)
         item->plain = at;
     return at;
@@ -109,92 +124,142 @@ static const float *take_one(struct plan *plan, const char *name, size_t n)
     return take_vector(plan, n, (const char *const[]){name, NULL});
 }
 
-/* Linear layers [n][k] each, stacked along n, packed for x W^T. The weight's
- * shape may have more sides than two: a convolution's [n][c][p][p]. */
-static void take_matrix(struct plan *plan, struct akin__packed *packed,
-                        size_t rank, const size_t *shape,
-                        const char *const *names)
+/* Linear layers [n][k] each, stacked along n, for x W^T; `place` says where
+ * they go. The weight's shape may have more sides than two: a convolution's
+ * [n][c][p][p]. NULL on the first walk. */
+static struct item *take_matrix(struct plan *plan, size_t rank,
+                                const size_t *shape, const char *const *names)
 {
-    size_t k = 1, parts = 0;
+    size_t k = 1;
     for (size_t i = 1; i < rank; i++)
         k *= shape[i];
     struct item *item = add_item(plan, shape[0] * k);
-    for (; names[parts]; parts++)
+    for (size_t parts = 0; names[parts]; parts++)
         add_part(plan, item, names[parts], rank, shape);
-    packed->k = k;
-    packed->n = shape[0] * parts;
-    packed->panels = reserve(plan, akin__packed_floats(plan->network->kernels,
-                                                       packed->k, packed->n));
     if (item)
-        item->packed = packed;
+        item->columns = k;
+    return item;
 }
 
-static void take_linear(struct plan *plan, struct akin__packed *packed,
-                        const char *name, size_t n, size_t k)
+/* Pack n rows and k columns of the item, from `row` and `column` on. Memory
+ * lies in the order of these calls, which is that of use: while a matrix is
+ * multiplied, what comes next is brought nearer (math/gemm.c). */
+static void place(struct plan *plan, struct item *item,
+                  struct akin__packed *packed, akin_precision type, size_t row,
+                  size_t n, size_t column, size_t k)
 {
-    take_matrix(plan, packed, 2, (const size_t[]){n, k},
-                (const char *const[]){name, NULL});
+    const struct akin__kernels *kernels = plan->network->kernels;
+    *packed = (struct akin__packed){.type = type, .k = k, .n = n};
+    packed->panels = reserve(plan, akin__packed_bytes(kernels, type, k, n));
+    if (type == AKIN_PRECISION_INT8) {
+        packed->column_scale = reserve_floats(plan, n);
+        packed->column_sum = reserve(plan, n * sizeof(int32_t));
+    }
+    if (item) {
+        struct piece *piece = &plan->pieces[plan->piece_count];
+        *piece = (struct piece){packed, row, column, item->pieces};
+        item->pieces = piece;
+    }
+    plan->piece_count++;
+}
+
+static struct item *take_linear(struct plan *plan, const char *name, size_t n,
+                                size_t k)
+{
+    return take_matrix(plan, 2, (const size_t[]){n, k},
+                       (const char *const[]){name, NULL});
 }
 
 #define NAMES(...) ((const char *const[]){__VA_ARGS__, NULL})
+
+/* The matrices of a block, as the forward pass takes them one by one. */
+struct matrices {
+    struct item *qkv, *out, *fc1, *fc2;
+};
+
+static void place_block(struct plan *plan, struct akin__block *b,
+                        const struct matrices *from)
+{
+    const struct akin__network *n = plan->network;
+    const struct akin__config *c = &n->config;
+    const size_t d = c->width;
+    const akin_precision type = n->precision;
+    place(plan, from->qkv, &b->kv, type, d, 2 * d, 0, d);
+    place(plan, from->qkv, &b->q, type, 0, d, 0, d);
+    place(plan, from->out, &b->out, type, 0, d, 0, d);
+    for (size_t i = 0; i < n->parts; i++) {
+        const size_t at = i * AKIN__MLP_PART, left = c->mlp - at;
+        const size_t m = left < AKIN__MLP_PART ? left : AKIN__MLP_PART;
+        struct akin__mlp_part *part = &b->part[i];
+        place(plan, from->fc1, &part->fc1, type, at, m, 0, d);
+        if (c->swiglu)
+            place(plan, from->fc1, &part->side, type, c->mlp + at, m, 0, d);
+        place(plan, from->fc2, &part->fc2, type, 0, d, at, m);
+    }
+}
 
 static void lay_clip_block(struct plan *plan, struct akin__block *b, size_t i)
 {
     const struct akin__config *c = &plan->network->config;
     const size_t d = c->width;
+    struct matrices m;
     snprintf(plan->prefix, sizeof plan->prefix,
              "vision_model.encoder.layers.%zu.", i);
     b->norm1_w = take_one(plan, "layer_norm1.weight", d);
     b->norm1_b = take_one(plan, "layer_norm1.bias", d);
-    take_matrix(plan, &b->qkv, 2, (const size_t[]){d, d},
-                NAMES("self_attn.q_proj.weight", "self_attn.k_proj.weight",
-                      "self_attn.v_proj.weight"));
+    m.qkv =
+        take_matrix(plan, 2, (const size_t[]){d, d},
+                    NAMES("self_attn.q_proj.weight", "self_attn.k_proj.weight",
+                          "self_attn.v_proj.weight"));
     b->qkv_b =
         take_vector(plan, d,
                     NAMES("self_attn.q_proj.bias", "self_attn.k_proj.bias",
                           "self_attn.v_proj.bias"));
-    take_linear(plan, &b->out, "self_attn.out_proj.weight", d, d);
+    m.out = take_linear(plan, "self_attn.out_proj.weight", d, d);
     b->out_b = take_one(plan, "self_attn.out_proj.bias", d);
     b->norm2_w = take_one(plan, "layer_norm2.weight", d);
     b->norm2_b = take_one(plan, "layer_norm2.bias", d);
-    take_linear(plan, &b->fc1, "mlp.fc1.weight", c->mlp, d);
+    m.fc1 = take_linear(plan, "mlp.fc1.weight", c->mlp, d);
     b->fc1_b = take_one(plan, "mlp.fc1.bias", c->mlp);
-    take_linear(plan, &b->fc2, "mlp.fc2.weight", d, c->mlp);
+    m.fc2 = take_linear(plan, "mlp.fc2.weight", d, c->mlp);
     b->fc2_b = take_one(plan, "mlp.fc2.bias", d);
+    place_block(plan, b, &m);
 }
 
 static void lay_dinov2_block(struct plan *plan, struct akin__block *b, size_t i)
 {
     const struct akin__config *c = &plan->network->config;
     const size_t d = c->width, hidden = c->swiglu ? 2 * c->mlp : c->mlp;
+    struct matrices m;
     snprintf(plan->prefix, sizeof plan->prefix, "encoder.layer.%zu.", i);
     b->norm1_w = take_one(plan, "norm1.weight", d);
     b->norm1_b = take_one(plan, "norm1.bias", d);
-    take_matrix(plan, &b->qkv, 2, (const size_t[]){d, d},
-                NAMES("attention.attention.query.weight",
-                      "attention.attention.key.weight",
-                      "attention.attention.value.weight"));
+    m.qkv = take_matrix(plan, 2, (const size_t[]){d, d},
+                        NAMES("attention.attention.query.weight",
+                              "attention.attention.key.weight",
+                              "attention.attention.value.weight"));
     if (c->qkv_bias)
         b->qkv_b = take_vector(plan, d,
                                NAMES("attention.attention.query.bias",
                                      "attention.attention.key.bias",
                                      "attention.attention.value.bias"));
-    take_linear(plan, &b->out, "attention.output.dense.weight", d, d);
+    m.out = take_linear(plan, "attention.output.dense.weight", d, d);
     b->out_b = take_one(plan, "attention.output.dense.bias", d);
     b->out_scale = take_one(plan, "layer_scale1.lambda1", d);
     b->norm2_w = take_one(plan, "norm2.weight", d);
     b->norm2_b = take_one(plan, "norm2.bias", d);
-    take_linear(plan, &b->fc1,
-                c->swiglu ? "mlp.weights_in.weight" : "mlp.fc1.weight", hidden,
-                d);
+    m.fc1 = take_linear(plan,
+                        c->swiglu ? "mlp.weights_in.weight" : "mlp.fc1.weight",
+                        hidden, d);
     b->fc1_b = take_one(
         plan, c->swiglu ? "mlp.weights_in.bias" : "mlp.fc1.bias", hidden);
-    take_linear(plan, &b->fc2,
-                c->swiglu ? "mlp.weights_out.weight" : "mlp.fc2.weight", d,
-                c->mlp);
+    m.fc2 = take_linear(plan,
+                        c->swiglu ? "mlp.weights_out.weight" : "mlp.fc2.weight",
+                        d, c->mlp);
     b->fc2_b =
         take_one(plan, c->swiglu ? "mlp.weights_out.bias" : "mlp.fc2.bias", d);
     b->fc2_scale = take_one(plan, "layer_scale2.lambda1", d);
+    place_block(plan, b, &m);
 }
 
 /* What the tokens start from, as it lies in the file. */
@@ -204,14 +269,23 @@ struct tables {
     float *registers;   /* [registers][D] */
 };
 
+static void place_whole(struct plan *plan, struct akin__packed *packed,
+                        akin_precision type, struct item *item, size_t n,
+                        size_t k)
+{
+    place(plan, item, packed, type, 0, n, 0, k);
+}
+
 static void lay_clip(struct plan *plan, struct tables *tables)
 {
     struct akin__network *n = plan->network;
     const size_t d = n->config.width, p = n->config.patch;
     const size_t side = n->config.image / p;
     snprintf(plan->prefix, sizeof plan->prefix, "vision_model.");
-    take_matrix(plan, &n->patch, 4, (const size_t[]){d, 3, p, p},
-                NAMES("embeddings.patch_embedding.weight"));
+    place_whole(plan, &n->patch, n->precision,
+                take_matrix(plan, 4, (const size_t[]){d, 3, p, p},
+                            NAMES("embeddings.patch_embedding.weight")),
+                d, 3 * p * p);
     tables->class_token = take_table(plan, "embeddings.class_embedding", 1, &d);
     tables->positions = take_table(plan, "embeddings.position_embedding.weight",
                                    2, (const size_t[]){1 + side * side, d});
@@ -221,8 +295,11 @@ static void lay_clip(struct plan *plan, struct tables *tables)
     n->last_w = take_one(plan, "post_layernorm.weight", d);
     n->last_b = take_one(plan, "post_layernorm.bias", d);
     plan->prefix[0] = 0;
-    take_linear(plan, &n->projection, "visual_projection.weight",
-                n->config.projection, d);
+    /* One row an image: no time to save, so no precision to lose. */
+    place_whole(
+        plan, &n->projection, AKIN_PRECISION_F32,
+        take_linear(plan, "visual_projection.weight", n->config.projection, d),
+        n->config.projection, d);
 }
 
 static void lay_dinov2(struct plan *plan, struct tables *tables)
@@ -231,8 +308,11 @@ static void lay_dinov2(struct plan *plan, struct tables *tables)
     const size_t d = n->config.width, p = n->config.patch;
     const size_t side = n->config.image / p;
     plan->prefix[0] = 0;
-    take_matrix(plan, &n->patch, 4, (const size_t[]){d, 3, p, p},
-                NAMES("embeddings.patch_embeddings.projection.weight"));
+    place_whole(
+        plan, &n->patch, n->precision,
+        take_matrix(plan, 4, (const size_t[]){d, 3, p, p},
+                    NAMES("embeddings.patch_embeddings.projection.weight")),
+        d, 3 * p * p);
     n->patch_b =
         take_one(plan, "embeddings.patch_embeddings.projection.bias", d);
     tables->class_token =
@@ -253,11 +333,11 @@ static void lay_out(struct plan *plan, struct tables *tables)
 {
     struct akin__network *n = plan->network;
     const bool clip = n->config.family == AKIN__CLIP;
-    plan->count = plan->floats = 0;
+    plan->count = plan->piece_count = plan->bytes = 0;
     (clip ? lay_clip : lay_dinov2)(plan, tables);
     for (size_t i = 0; i < n->config.layers && !plan->status; i++)
         (clip ? lay_clip_block : lay_dinov2_block)(plan, &n->blocks[i], i);
-    n->start = reserve(plan, n->tokens * n->config.width);
+    n->start = reserve_floats(plan, n->tokens * n->config.width);
 }
 
 /* Read, hash and place one item; any thread. */
@@ -271,19 +351,20 @@ static akin_status load_item(void *context, size_t i, int thread,
     float *floats = item->plain;
     (void)thread;
     AKIN_TRY(akin__hash_open(&hash, AKIN__SHA256, err));
-    if (item->packed)
+    if (item->columns)
         floats = akin__alloc(item->parts * item->floats, sizeof *floats);
     AKIN_CHECK(floats, err, AKIN_ENOMEM, "no memory for tensor %s",
                item->part[0]);
     for (size_t part = 0; part < item->parts; part++)
         AKIN_TRY(akin__weights_load(plan->weights, item->part[part],
                                     floats + part * item->floats, hash, err));
-    if (item->packed)
-        akin__pack(plan->network->kernels, item->packed, floats, 1,
-                   item->packed->k);
+    for (struct piece *p = item->pieces; p; p = p->next)
+        AKIN_TRY(akin__pack(plan->network->kernels, p->packed,
+                            floats + p->row * item->columns + p->column,
+                            item->columns, err));
 out:
     akin__hash_close(&hash, item->digest);
-    if (item->packed)
+    if (item->columns)
         akin__free(floats);
     return status;
 }
@@ -365,20 +446,26 @@ static akin_status build(struct akin__network *n,
     struct plan plan = {.network = n, .weights = weights, .err = err};
     struct tables tables = {0};
     akin_status status = AKIN_OK;
+    n->parts = (n->config.mlp + AKIN__MLP_PART - 1) / AKIN__MLP_PART;
     n->blocks = akin__calloc(n->config.layers, sizeof *n->blocks);
-    AKIN_CHECK(n->blocks, err, AKIN_ENOMEM, "no memory for %zu blocks",
-               n->config.layers);
+    n->mlp = akin__calloc(n->config.layers * n->parts, sizeof *n->mlp);
+    AKIN_CHECK(n->blocks && n->mlp, err, AKIN_ENOMEM,
+               "no memory for %zu blocks", n->config.layers);
+    for (size_t i = 0; i < n->config.layers; i++)
+        n->blocks[i].part = n->mlp + i * n->parts;
     lay_out(&plan, &tables);
     AKIN_TRY(plan.status);
-    n->memory = akin__alloc_aligned(plan.floats, sizeof *n->memory);
+    n->memory = akin__alloc_aligned(plan.bytes, 1);
     plan.items = akin__calloc(plan.count, sizeof *plan.items);
-    AKIN_CHECK(n->memory && plan.items, err, AKIN_ENOMEM,
-               "no memory for %zu numbers of weights", plan.floats);
+    plan.pieces = akin__calloc(plan.piece_count, sizeof *plan.pieces);
+    AKIN_CHECK(n->memory && plan.items && plan.pieces, err, AKIN_ENOMEM,
+               "no memory for %zu bytes of weights", plan.bytes);
     lay_out(&plan, &tables);
     AKIN_TRY(load(&plan, threads, err));
     AKIN_TRY(fill_start(n, &tables, err));
 out:
     akin__free(plan.items);
+    akin__free(plan.pieces);
     return status;
 }
 
@@ -418,6 +505,7 @@ void akin__network_close(struct akin__network **network)
     if (!*network)
         return;
     akin__free((*network)->blocks);
+    akin__free((*network)->mlp);
     akin__free((*network)->memory);
     akin__free(*network);
     *network = NULL;

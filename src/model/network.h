@@ -19,17 +19,25 @@
 #include "model/config.h"
 #include "model/weights.h"
 
+/* A slice of a block's MLP, of up to AKIN__MLP_PART hidden features: what lies
+ * between fc1 and fc2 of a slice stays in the cache, and so does A of fc2. */
+struct akin__mlp_part {
+    struct akin__packed fc1;  /* [D][features]; SwiGLU: the gates */
+    struct akin__packed side; /* [D][features]: SwiGLU's values, else n 0 */
+    struct akin__packed fc2;  /* [features][D] */
+};
+enum { AKIN__MLP_PART = 768 };
+
 struct akin__block {
     const float *norm1_w, *norm1_b; /* [D] */
-    struct akin__packed qkv;        /* [D][3D]: q, k, v side by side */
+    struct akin__packed q, kv;      /* [D][D], [D][2D]: k and v side by side */
     const float *qkv_b;             /* [3D] or NULL */
     struct akin__packed out;        /* [D][D] */
     const float *out_b, *out_scale; /* [D]; scale NULL for CLIP */
     const float *norm2_w, *norm2_b; /* [D] */
-    struct akin__packed fc1;        /* [D][mlp], SwiGLU: [D][2 mlp] */
-    const float *fc1_b;
-    struct akin__packed fc2;        /* [mlp][D] */
+    const float *fc1_b;             /* [mlp]; SwiGLU: gates, then values */
     const float *fc2_b, *fc2_scale; /* [D]; scale NULL for CLIP */
+    struct akin__mlp_part *part;    /* [parts] */
 };
 
 struct akin__network {
@@ -48,8 +56,10 @@ struct akin__network {
     const float *last_w, *last_b;     /* [D]: the final norm, or NULL */
     struct akin__packed projection;   /* CLIP: [D][dim] */
     struct akin__block *blocks;       /* [config.layers] */
-    float *memory;                    /* all of the weights above */
-    uint8_t digest[32];               /* SHA-256 over the tensors as stored */
+    struct akin__mlp_part *mlp;       /* [config.layers][parts] */
+    size_t parts;
+    void *memory;       /* all of the weights above */
+    uint8_t digest[32]; /* SHA-256 over the tensors as stored */
 };
 
 /*

@@ -1,0 +1,215 @@
+/* Quantising weights: the rules, the error, and where panels keep things. */
+#include "tap.h"
+
+#include <math.h>
+#include <stdint.h>
+
+#include "math/quantize.h"
+
+enum { MOST_K = 3072 };
+
+static uint32_t seed = 1;
+
+static float random_float(void)
+{
+    seed = seed * 1664525u + 1013904223u;
+    return (float)(seed >> 8) / (1 << 23) - 1;
+}
+
+/* Bell-shaped, with a share of much larger ones where `tail` is not 0. */
+static void random_column(float *w, size_t k, float tail)
+{
+    for (size_t i = 0; i < k; i++) {
+        w[i] = 0;
+        for (int n = 0; n < 4; n++)
+            w[i] += random_float() * 0.02f;
+        if (random_float() > 0.98f)
+            w[i] *= 1 + tail;
+    }
+}
+
+static double squared_error(const float *w, size_t k, float scale,
+                            const int8_t *q)
+{
+    double error = 0;
+    for (size_t i = 0; i < k; i++) {
+        const double off = (double)scale * q[i] - w[i];
+        error += off * off;
+    }
+    return error;
+}
+
+/* Plain quantising: the largest weight is `most`, nothing is fitted. */
+static double plain_error(const float *w, size_t k, float most)
+{
+    float peak = 0;
+    for (size_t i = 0; i < k; i++)
+        peak = fmaxf(peak, fabsf(w[i]));
+    static int8_t q[MOST_K];
+    for (size_t i = 0; i < k; i++)
+        q[i] = (int8_t)lrintf(w[i] * most / peak);
+    return squared_error(w, k, peak / most, q);
+}
+
+static const size_t lengths[] = {1, 2, 15, 16, 17, 33, 64, 383, 384, 768, 3072};
+enum { LENGTHS = sizeof lengths / sizeof lengths[0] };
+
+static void a_free_column_is_no_worse_than_the_plain_way(void)
+{
+    float w[MOST_K];
+    int8_t q[MOST_K];
+    for (int i = 0; i < 20 * LENGTHS; i++) {
+        const size_t k = lengths[i % LENGTHS];
+        random_column(w, k, (float)(i % 7));
+        const float scale = akin__quantize(w, k, 0, q);
+        /* 1 + 1e-6: the fitted scale is a float. */
+        EXPECT(squared_error(w, k, scale, q) <=
+               plain_error(w, k, 127) * (1 + 1e-6) + 1e-12);
+    }
+}
+
+static int at_of(const int8_t *q, size_t k, size_t at)
+{
+    return at < k ? q[at] : 0;
+}
+
+static void expect_rules(const int8_t *q, size_t k)
+{
+    for (size_t lane = 0; lane * 8 < k; lane++) {
+        int sum = 0;
+        for (size_t i = 0; i < 4; i++) {
+            const size_t at = lane / 2 * 16 + i * 4 + lane % 2 * 2;
+            const int a = at_of(q, k, at), b = at_of(q, k, at + 1);
+            sum += abs(a) + abs(b);
+            EXPECT(abs(a) <= 127 && abs(b) <= 127);
+            EXPECT(abs(a + b) <= 128);
+        }
+        EXPECT(sum <= 258);
+    }
+}
+
+static void a_column_of_group_4_obeys_the_rules(void)
+{
+    float w[MOST_K];
+    int8_t q[MOST_K];
+    for (int i = 0; i < 20 * LENGTHS; i++) {
+        const size_t k = lengths[i % LENGTHS];
+        random_column(w, k, (float)(i % 7) * 3);
+        akin__quantize(w, k, 4, q);
+        expect_rules(q, k);
+    }
+    for (int i = 0; i < MOST_K; i++)
+        w[i] = i % 3 ? 1 : -1; /* each lane is as bad as all others */
+    akin__quantize(w, MOST_K, 4, q);
+    expect_rules(q, MOST_K);
+}
+
+/* A coarser scale alone would keep the rules too: that is what 7 bits do. */
+static void group_4_is_better_than_7_bits_over_many_columns(void)
+{
+    float w[768];
+    int8_t q[768];
+    double error = 0, plain = 0;
+    for (int i = 0; i < 50; i++) {
+        random_column(w, 768, 0);
+        const float scale = akin__quantize(w, 768, 4, q);
+        error += squared_error(w, 768, scale, q);
+        plain += plain_error(w, 768, 63);
+    }
+    if (!EXPECT(error < 0.9 * plain))
+        printf("# %g of the error of 7 bits\n", error / plain);
+}
+
+static void a_column_of_zeros_has_scale_zero(void)
+{
+    const float w[20] = {0, -0.0f, 1e-40f};
+    int8_t q[20];
+    for (size_t group = 0; group <= 4; group += 4) {
+        memset(q, 1, sizeof q);
+        EXPECT(akin__quantize(w, 20, group, q) == 0);
+        for (int i = 0; i < 20; i++)
+            EXPECT_INT(q[i], 0);
+    }
+}
+
+static void a_column_that_is_not_finite_has_scale_nan(void)
+{
+    static const float odd[] = {NAN, INFINITY, -INFINITY};
+    int8_t q[40];
+    for (size_t i = 0; i < 40 * 3; i++) {
+        float w[40];
+        random_column(w, 40, 0);
+        w[i / 3] = odd[i % 3];
+        EXPECT(isnan(akin__quantize(w, 40, i % 2 * 4, q)));
+        EXPECT_INT(q[1], 0);
+    }
+}
+
+static void scales_of_all_sizes_come_back(void)
+{
+    int8_t q[32];
+    for (float size = 1e-34f; size < 3e38f; size *= 1000) {
+        float w[32];
+        for (int i = 0; i < 32; i++)
+            w[i] = (float)(i % 5 - 2) * 0.5f * size;
+        for (size_t group = 0; group <= 4; group += 4) {
+            const float scale = akin__quantize(w, 32, group, q);
+            EXPECT(fabsf(scale * q[0] / w[0] - 1) < 0.01f);
+            EXPECT(fabsf(scale * q[4] / w[4] - 1) < 0.01f);
+        }
+    }
+}
+
+/* Where the tiles look for (k, column): see quantize.h. */
+static void panels_keep_every_byte_in_its_place(void)
+{
+    enum { K = 37, PADDED = 48, COLS = 16 };
+    int8_t q[COLS][K], panel[PADDED * COLS];
+    for (int i = 0; i < COLS * K; i++)
+        q[i / K][i % K] = (int8_t)(random_float() * 127);
+    EXPECT_INT(akin__packed_int8_bytes(COLS, K, 0), sizeof panel);
+    memset(panel, 1, sizeof panel);
+    akin__pack_int8(COLS, K, 0, &q[0][0], panel);
+    for (int k = 0; k < PADDED; k++) {
+        for (int j = 0; j < COLS; j++)
+            EXPECT_INT(panel[(k / 4 * COLS + j) * 4 + k % 4],
+                       k < K ? q[j][k] : 0);
+    }
+}
+
+static void panels_of_group_4_start_each_lane_at_its_offset(void)
+{
+    enum { K = 37, PADDED = 48, COLS = 16, BLOCK = 20 * COLS };
+    int8_t q[COLS][K], panel[PADDED / 16 * BLOCK];
+    for (int i = 0; i < COLS * K; i++)
+        q[i / K][i % K] = (int8_t)(random_float() * 32);
+    EXPECT_INT(akin__packed_int8_bytes(COLS, K, 4), sizeof panel);
+    akin__pack_int8(COLS, K, 4, &q[0][0], panel);
+    for (int k = 0; k < PADDED; k++) {
+        const int8_t *block = panel + k / 16 * BLOCK;
+        for (int j = 0; j < COLS; j++) {
+            EXPECT_INT(block[4 * COLS + (k % 16 / 4 * COLS + j) * 4 + k % 4],
+                       k < K ? q[j][k] : 0);
+            int16_t start;
+            const int lane = k / 2 % 2;
+            memcpy(&start, block + j * 4 + lane * 2, 2);
+            int sum = 0;
+            for (int i = k / 16 * 16; i < k / 16 * 16 + 16 && i < K; i++)
+                sum += i / 2 % 2 == lane ? q[j][i] : 0;
+            EXPECT_INT(start, (int16_t)(-128 * sum));
+        }
+    }
+}
+
+int main(void)
+{
+    RUN(a_free_column_is_no_worse_than_the_plain_way);
+    RUN(a_column_of_group_4_obeys_the_rules);
+    RUN(group_4_is_better_than_7_bits_over_many_columns);
+    RUN(a_column_of_zeros_has_scale_zero);
+    RUN(a_column_that_is_not_finite_has_scale_nan);
+    RUN(scales_of_all_sizes_come_back);
+    RUN(panels_keep_every_byte_in_its_place);
+    RUN(panels_of_group_4_start_each_lane_at_its_offset);
+    return tap_done();
+}
