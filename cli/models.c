@@ -100,18 +100,23 @@ static int pick(const char **names, size_t *count)
     return CLI_SYSTEM;
 }
 
+int cli_models_names(const struct cli_values *values, const char **names,
+                     size_t *count)
+{
+    if (!values->models)
+        return pick(names, count);
+    memcpy(names, values->model, sizeof values->model);
+    *count = values->models;
+    return 0;
+}
+
 int cli_models_open(struct cli_models *models, const struct cli_values *values)
 {
     const akin_model_options options = options_of(values);
-    const char *picked[2];
-    const char *const *names = values->model;
-    size_t count = values->models;
-    int code = 0;
+    const char *names[CLI_MODELS];
+    size_t count = 0;
     memset(models, 0, sizeof *models);
-    if (!count) {
-        code = pick(picked, &count);
-        names = picked;
-    }
+    int code = cli_models_names(values, names, &count);
     for (size_t i = 0; i < count && !code; i++)
         code = open_one(models, values, names[i], &options);
     return code;

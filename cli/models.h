@@ -11,6 +11,11 @@ struct cli_models {
     size_t count;
 };
 
+/* The names of the models below, none of them opened, into names [CLI_MODELS];
+ * 0 or an exit code, and then why was said. */
+int cli_models_names(const struct cli_values *values, const char **names,
+                     size_t *count);
+
 /*
  * Open the models that --model names; without it the article's two where they
  * are at hand, else the one that is. Both functions say what is wrong and give

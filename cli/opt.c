@@ -15,7 +15,7 @@
 
 #include "cli.h"
 
-enum kind { FLAG, TEXT, COUNT, MODEL, CHOICE, LIMIT, HELP };
+enum kind { FLAG, TEXT, COUNT, MODEL, CHOICE, PRECISION, LIMIT, HELP };
 
 /* Every option there is, in the order of getopt's answers (FIRST + row). */
 static const struct known {
@@ -29,7 +29,7 @@ static const struct known {
     {"model", 0, "NAME", MODEL, 0},
     {"pool", 0, "mean|cls|patches", CHOICE, offsetof(struct cli_values, pool)},
     {"exif", 0, "on|off", CHOICE, offsetof(struct cli_values, exif)},
-    {"precision", 0, "f32|bf16|int8", CHOICE,
+    {"precision", 0, "f32|bf16|int8", PRECISION,
      offsetof(struct cli_values, precision)},
     {"decode", 0, "exact|fast", CHOICE, offsetof(struct cli_values, decode)},
     {"top", 'k', "N", COUNT, offsetof(struct cli_values, k)},
@@ -43,6 +43,7 @@ static const struct known {
     {"retry", 0, NULL, FLAG, offsetof(struct cli_values, retry)},
     {"offline", 0, NULL, FLAG, offsetof(struct cli_values, offline)},
     {"limit", 0, "WHAT=N", LIMIT, 0},
+    {"accuracy", 0, NULL, FLAG, offsetof(struct cli_values, accuracy)},
     {"threads", 0, "N", COUNT, offsetof(struct cli_values, threads)},
     {"json", 0, NULL, FLAG, offsetof(struct cli_values, json)},
     {"help", 'h', NULL, HELP, 0},
@@ -235,6 +236,16 @@ static int take_choice(struct cli_values *values, const struct known *option,
                      option->argument);
 }
 
+/* The last one counts, but for bench, which takes several. */
+static int take_precision(struct cli_values *values, const struct known *option,
+                          const char *text)
+{
+    const int code = take_choice(values, option, text);
+    if (!code)
+        values->precisions |= 1u << (values->precision - 1);
+    return code;
+}
+
 /* The members of akin_limits (docs/limits.md) by their names. */
 static const struct {
     const char *name;
@@ -297,6 +308,8 @@ static int take(struct cli_values *values, const struct known *option,
         return take_choice(values, option, text);
     case LIMIT:
         return take_limit(values, text);
+    case PRECISION:
+        return take_precision(values, option, text);
     case TEXT:
         *(const char **)(void *)at = text;
         return 0;

@@ -24,8 +24,9 @@ struct cli_values {
     /* 0: not given; else an akin_pool, and one more than an akin_exif, an
      * akin_precision and an akin_decode */
     int pool, exif, precision, decode;
-    akin_limits limits; /* what a picture may cost; zero: not given */
-    bool json, strict, retry, normalize, errors, offline;
+    akin_limits limits;  /* what a picture may cost; zero: not given */
+    unsigned precisions; /* bit p: --precision said akin_precision p */
+    bool json, strict, retry, normalize, errors, offline, accuracy;
     char *const *word; /* [words]: what is no option */
     size_t words;
 };

@@ -21,7 +21,8 @@ from support import AKIN, SOURCE, akin, drawing, tiny
 import numpy
 import PIL.Image
 
-COMMANDS = ['compare', 'index', 'search', 'embed', 'export', 'info']
+COMMANDS = ['compare', 'index', 'search', 'embed', 'export', 'info',
+            'bench']
 
 
 class CommandLine(Case):

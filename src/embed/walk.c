@@ -18,6 +18,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/memory.h"
+#include "base/suffix.h"
 #include "base/text.h"
 
 /* How many items lie between two questions whether to go on. */
@@ -335,5 +336,27 @@ out:
     akin__free(walk.level);
     akin__free(walk.linked);
     akin__text_free(&walk.path);
+    return status;
+}
+
+akin_status akin_list_pictures(const char *folder,
+                               int (*visit)(void *context, const char *path),
+                               void *context, akin_error *err)
+{
+    struct akin__list list = {0};
+    struct stat st;
+    akin_status status = AKIN_OK;
+    AKIN_TRY(akin__stat(folder, &st, err));
+    AKIN_TRY(akin__walk(&list, folder, &st, 0, NULL, NULL, err));
+    akin__list_sort(&list);
+    for (size_t i = 0; i < list.count; i++) {
+        const char *path = akin__item_path(&list, &list.item[i]);
+        if (list.item[i].what != AKIN__FILE || !akin__image_suffix(path))
+            continue;
+        AKIN_CHECK(!visit(context, path), err, AKIN_ECANCELLED,
+                   "%s: stopped at %s", folder, path);
+    }
+out:
+    akin__list_free(&list);
     return status;
 }

@@ -281,6 +281,61 @@ json_t *akin__json_verdict(const char *model, const char *reason, json_t *files)
     return whole(object, bad);
 }
 
+/* null for 0: not known. */
+static json_t *known(double number)
+{
+    return number > 0 ? json_real(number) : json_null();
+}
+
+static json_t *rate_of(const struct akin__rate *rate)
+{
+    json_t *object = json_object();
+    int bad = set(object, "images_per_second", known(rate->best));
+    bad |= set(object, "median", known(rate->median));
+    return whole(object, bad);
+}
+
+json_t *akin__json_speed(const struct akin__speed *speed)
+{
+    json_t *object = json_object(), *gemm = json_object();
+    int bad = akin__json_set_path(object, "model", speed->model);
+    bad |= set(object, "precision", json_string(speed->precision));
+    bad |= set(object, "threads", json_integer(speed->threads));
+    bad |= set_text(object, "cpu", speed->cpu);
+    bad |= set(object, "kernels", json_string(speed->kernels));
+    bad |= set(object, "read", rate_of(&speed->read));
+    bad |= set(object, "decode", rate_of(&speed->decode));
+    bad |= set(object, "resize", rate_of(&speed->resize));
+    bad |= set(object, "network", rate_of(&speed->network));
+    bad |= set(object, "pipeline", rate_of(&speed->pipeline));
+    bad |= set(gemm, "share_of_peak", known(speed->gemm_share));
+    bad |= set(object, "gemm", gemm);
+    bad |=
+        set(object, "memory_bytes",
+            speed->memory_bytes ? json_integer((json_int_t)speed->memory_bytes)
+                                : json_null());
+    return whole(object, bad);
+}
+
+json_t *akin__json_truth(const struct akin__truth *truth)
+{
+    const akin_closeness *c = &truth->closeness;
+    json_t *object = json_object(), *cosine = json_object();
+    int bad = akin__json_set_path(object, "model", truth->model);
+    bad |= set(object, "precision", json_string(truth->precision));
+    bad |= set_count(object, "images", c->images);
+    bad |= set(cosine, "min", json_real(c->cosine_min));
+    bad |= set(cosine, "p01", json_real(c->cosine_p01));
+    bad |= set(cosine, "mean", json_real(c->cosine_mean));
+    bad |= set(object, "cosine", cosine);
+    bad |= set(object, "same_nearest",
+               c->images > 1
+                   ? json_real((double)c->same_nearest / (double)c->images)
+                   : json_null());
+    bad |= set(object, "speed", known(truth->speed));
+    return whole(object, bad);
+}
+
 char *akin__json_line(const json_t *document)
 {
     /* 9 digits bring a float back as it was. */

@@ -52,6 +52,10 @@ json_t *akin__json_file(const akin_model_file *file);
 json_t *akin__json_verdict(const char *model, const char *reason,
                            json_t *files);
 
+/* One line of bench, and one of bench --accuracy. */
+json_t *akin__json_speed(const struct akin__speed *speed);
+json_t *akin__json_truth(const struct akin__truth *truth);
+
 /* The document as one line of text, with its newline; NULL when memory is
  * short. Freed by akin__free. */
 char *akin__json_line(const json_t *document);

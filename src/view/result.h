@@ -33,6 +33,29 @@ struct akin__update {
     const char *const *model; /* [models], as in the report */
 };
 
+/* Images a second over some rounds; 0: not measured. */
+struct akin__rate {
+    double best, median;
+};
+
+/* How fast a model is at one precision. */
+struct akin__speed {
+    const char *model, *precision;
+    const char *cpu;     /* "": not known */
+    const char *kernels; /* "avx2" */
+    int threads;
+    struct akin__rate read, decode, resize, network, pipeline;
+    double gemm_share;     /* of the peak; 0: not known */
+    uint64_t memory_bytes; /* the most there was; 0: not known */
+};
+
+/* How true a model is at one precision, and how fast, both against f32. */
+struct akin__truth {
+    const char *model, *precision;
+    akin_closeness closeness;
+    double speed; /* images a second by those of f32; 0: not measured */
+};
+
 /* Pictures a second; 0 when there is nothing to tell it from. */
 static inline double akin__pace(uint64_t images, double seconds)
 {
