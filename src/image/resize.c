@@ -159,6 +159,12 @@ static void group(struct axis *axis)
     axis->each = axis->groups * AKIN__RESIZE_LANES;
 }
 
+/* Pixels that the kernels take for one. */
+static size_t grouped(const struct axis *axis)
+{
+    return (size_t)axis->groups * AKIN__RESIZE_GROUP;
+}
+
 static void put_weight(const struct axis *axis, int32_t *weight, uint32_t x,
                        int32_t w)
 {
@@ -212,8 +218,8 @@ struct job {
     const struct akin__resize_kernels *kernels;
     struct axis x, y;
     size_t reach;  /* bytes that the kernels read of a row, which can be more
-                      than it has: zero weights */
-    uint8_t *line; /* [reach]: a row that has none behind it */
+                      than it has */
+    uint8_t *line; /* [reach]: for a row that has too little behind it */
 };
 
 /* Of `rows` rows of `in`, the last that there are, those that the kernels can
@@ -401,9 +407,8 @@ akin_status akin__resize(const akin_image *image,
     const size_t width = across_is_first ? x->count : x->end - x->begin;
     const size_t height = STRIP + (across_is_first ? y->taps : 0);
     const size_t tables = table_bytes(x) + table_bytes(y);
-    job.reach = 3 * (size_t)(x->end - x->begin) +
-                AKIN__RESIZE_GROUP * 3 * (size_t)x->groups + 1;
-    if (!akin__scratch_grow(scratch, tables + 3 * width * height + job.reach))
+    const size_t line = 3 * ((size_t)(x->end - x->begin) + grouped(x)) + 1;
+    if (!akin__scratch_grow(scratch, tables + 3 * width * height + line))
         return akin__fail(err, AKIN_ENOMEM, "no memory to resize");
 
     fill_tables(x, kernel, scratch->bytes);
@@ -413,11 +418,9 @@ akin_status akin__resize(const akin_image *image,
     struct rows in = {image->pixels, image->stride};
     in.pixels = pixel(in, x->begin, y->begin);
     job.line = pixel(strip, 0, (uint32_t)height);
-    memset(job.line, 0, job.reach);
-    if (filtered(x)) /* nothing is read behind the last pixel's groups */
-        job.reach = 3 * ((size_t)x->start[x->count - 1] +
-                         AKIN__RESIZE_GROUP * (size_t)x->groups) +
-                    1;
+    memset(job.line, 0, line);
+    if (filtered(x))
+        job.reach = 3 * (x->start[x->count - 1] + grouped(x)) + 1;
     if (across_is_first)
         across_first(&job, to, in, strip);
     else
