@@ -13,12 +13,17 @@ static double cosine_of(double degrees)
     return cos(degrees * acos(-1) / 180);
 }
 
-static void fill(float *rows, const double *degrees, size_t count, double size)
+/* Each row is longer than the one before it by `growth` times: how long they
+ * are must not matter. */
+static void fill(float *rows, const double *degrees, size_t count,
+                 double growth)
 {
+    double size = 1;
     memset(rows, 0, count * DIM * sizeof *rows);
     for (size_t i = 0; i < count; i++) {
         rows[i * DIM + 9] = (float)(size * cosine_of(degrees[i]));
         rows[i * DIM + 10] = (float)(size * cosine_of(degrees[i] - 90));
+        size *= growth;
     }
 }
 
@@ -28,8 +33,8 @@ static akin_closeness closeness(const double *degrees, const double *reference,
     static float rows[MOST * DIM], reference_rows[MOST * DIM];
     akin_closeness found;
     akin_error err;
-    fill(rows, degrees, count, 3);
-    fill(reference_rows, reference, count, 0.5);
+    fill(rows, degrees, count, 1.1);
+    fill(reference_rows, reference, count, 0.9);
     EXPECT_INT(
         akin_closeness_of(rows, reference_rows, count, DIM, 2, &found, &err),
         AKIN_OK);
