@@ -198,6 +198,7 @@ static void gemm_agrees_over_odd_shapes(akin_precision type)
                 type, (enum akin__activation)((i + j) % 3), (i + j / 2) % 2});
     gemm_case((struct case_){5, 3072, 33, type, AKIN__LINEAR, false});
     gemm_case((struct case_){5, 588, 33, type, AKIN__GELU, true});
+    gemm_case((struct case_){257, 3072, 70, type, AKIN__LINEAR, false});
 }
 
 static void a_row_has_the_same_bits_alone_and_among_others(akin_precision type)

@@ -1,18 +1,22 @@
 /*
  * GEMM: the loops around the tile.
  *
- *   for each panel of B: for each tile of A's rows: sums, then the epilogue
+ *   for each block of A's rows
+ *     for each panel of B: for each tile of the block: sums, then the epilogue
  *
  * A tile's sums (1.8 KB) stay in the first-level cache; a panel (96 KB for 768
- * rows of B in float32) comes from memory once and then from the second level,
- * as A does. The caller gives at most so many rows that A fits there
- * (model/forward.c), and cuts B so that k stays about as small.
+ * rows of B in float32) comes from memory once a block and then from the second
+ * level, as the block does. The caller cuts B so that k stays about as small
+ * (model/network.h).
  */
 #include "math/gemm.h"
 
 #include "base/memory.h"
 
 enum {
+    /* Of A at a time: with a panel of B, the next one on its way and what is
+     * written, it fills a second-level cache of 1 MB. */
+    BLOCK_BYTES = 400 * 1024,
     MAX_TILE = 14 * 32, /* of any table */
     /* A tile asks for a quarter of what it reads from B of what comes next:
      * four tiles bring a panel in. */
@@ -31,6 +35,11 @@ size_t akin__row_bytes(akin_precision type, size_t k)
 {
     const size_t bytes = (4 * akin__steps(type, k) + 63) / 64 * 64;
     return bytes % 4096 ? bytes : bytes + 64;
+}
+
+static size_t larger(size_t a, size_t b)
+{
+    return a > b ? a : b;
 }
 
 static size_t panel_bytes(const struct akin__tiles *tiles, akin_precision type,
@@ -93,9 +102,12 @@ static void expect_rows(char *out, size_t ldc, size_t rows, size_t bytes)
         __builtin_prefetch(out + r * ldc, 1);
 }
 
-void akin__gemm(const struct akin__kernels *kernels, size_t m,
-                const struct akin__rows *a, const struct akin__packed *b,
-                const struct akin__epilogue *epilogue, void *out, size_t ldc)
+/* All of B for the rows [first, first + m) of A, then on to `after`. */
+static void multiply_block(const struct akin__kernels *kernels, size_t first,
+                           size_t m, const struct akin__rows *a,
+                           const struct akin__packed *b,
+                           const struct akin__epilogue *epilogue, char *out,
+                           size_t ldc, const char *after)
 {
     const struct akin__tiles *tiles = &kernels->tiles[b->type];
     const size_t count = (m + tiles->rows - 1) / tiles->rows;
@@ -103,29 +115,46 @@ void akin__gemm(const struct akin__kernels *kernels, size_t m,
     const size_t bytes = panel_bytes(tiles, b->type, b->k);
     const size_t width = epilogue->narrow ? 2 : 4;
     _Alignas(64) float sums[MAX_TILE] = {0}; /* what a k of 0 leaves */
+    const char *panel = b->panels;
+    for (size_t col = 0; col < b->n; col += tiles->cols, panel += bytes) {
+        const size_t left = b->n - col;
+        const size_t cols = left < tiles->cols ? left : tiles->cols;
+        const char *soon = left > tiles->cols ? panel + bytes : after;
+        for (size_t t = 0; t < count; t++) {
+            const size_t row = first + tile_start(m, count, t);
+            const size_t rows = first + tile_start(m, count, t + 1) - row;
+            const char *next = t < SHARES ? soon + t * bytes / SHARES : panel;
+            char *to = out + row * ldc + col * width;
+            expect_rows(to, ldc, rows, cols * width);
+            if (steps)
+                tiles->tile[rows]((const char *)a->values + row * a->ld, a->ld,
+                                  panel, steps, sums, next);
+            const struct akin__epilogue e = shifted(epilogue, row, col);
+            kernels->finish(rows, cols, sums, tiles->cols, &e, to, ldc);
+        }
+    }
+}
+
+void akin__gemm(const struct akin__kernels *kernels, size_t m,
+                const struct akin__rows *a, const struct akin__packed *b,
+                const struct akin__epilogue *epilogue, void *out, size_t ldc)
+{
     struct akin__epilogue whole = *epilogue;
+    const size_t most =
+        larger(BLOCK_BYTES / (4 * akin__steps(b->type, b->k) + 1),
+               kernels->tiles[b->type].rows);
+    const size_t blocks = (m + most - 1) / most;
+    const char *start = b->panels;
     if (b->type == AKIN_PRECISION_INT8) {
         whole.row_scale = a->scale;
         whole.zero = a->zero;
         whole.column_scale = b->column_scale;
         whole.column_sum = b->column_sum;
     }
-    const char *panel = b->panels;
-    for (size_t col = 0; col < b->n; col += tiles->cols, panel += bytes) {
-        const size_t left = b->n - col;
-        const size_t cols = left < tiles->cols ? left : tiles->cols;
-        for (size_t t = 0; t < count; t++) {
-            const size_t row = tile_start(m, count, t);
-            const size_t rows = tile_start(m, count, t + 1) - row;
-            const char *next =
-                t < SHARES ? panel + bytes + t * bytes / SHARES : panel;
-            char *to = (char *)out + row * ldc + col * width;
-            expect_rows(to, ldc, rows, cols * width);
-            if (steps)
-                tiles->tile[rows]((const char *)a->values + row * a->ld, a->ld,
-                                  panel, steps, sums, next);
-            const struct akin__epilogue e = shifted(&whole, row, col);
-            kernels->finish(rows, cols, sums, tiles->cols, &e, to, ldc);
-        }
+    for (size_t i = 0; i < blocks; i++) {
+        const size_t first = m * i / blocks, end = m * (i + 1) / blocks;
+        const size_t all = akin__packed_bytes(kernels, b->type, b->k, b->n);
+        multiply_block(kernels, first, end - first, a, b, &whole, out, ldc,
+                       i + 1 < blocks ? start : start + all);
     }
 }
