@@ -8,6 +8,7 @@
 #include <cpuid.h>
 #endif
 
+#include "base/config.h"
 #include "base/error.h"
 
 static const char *const name[AKIN__CPU_LEVELS] = {
@@ -18,6 +19,9 @@ static const char *const name[AKIN__CPU_LEVELS] = {
     [AKIN__CPU_AVX512VNNI] = "avx512vnni",
     [AKIN__CPU_AVX512BF16] = "avx512bf16",
 };
+
+/* What the build leaves out: meson's option without_paths. */
+static const bool without[AKIN__CPU_LEVELS] = {AKIN_WITHOUT};
 
 const char *akin__cpu_name(enum akin__cpu level)
 {
@@ -44,6 +48,8 @@ static bool has_avx512(void)
 bool akin__cpu_has(enum akin__cpu level)
 {
     __builtin_cpu_init();
+    if (without[level])
+        return false;
     if (level == AKIN__CPU_C)
         return true;
     if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma"))
@@ -61,7 +67,7 @@ bool akin__cpu_has(enum akin__cpu level)
 #else
 bool akin__cpu_has(enum akin__cpu level)
 {
-    return level == AKIN__CPU_C;
+    return level == AKIN__CPU_C && !without[level];
 }
 #endif
 

@@ -4,7 +4,9 @@
  * The levels are in order of preference. Each tells what code compiled for it
  * needs; a processor can have a level without all those before it (AVX-VNNI is
  * missing from many that have AVX-512). The environment variable AKIN_CPU names
- * the highest level that may be used: it can only lower the choice.
+ * the highest level that may be used: it can only lower the choice. A level
+ * whose code has never run on a processor that has it is left out by the build
+ * (meson's option without_paths) until docs/cpus.md records that it has.
  */
 #ifndef AKIN_BASE_CPU_H
 #define AKIN_BASE_CPU_H
@@ -26,8 +28,8 @@ enum akin__cpu {
 /* As AKIN_CPU spells it: "c", "avx2", "avxvnni", ... */
 const char *akin__cpu_name(enum akin__cpu level);
 
-/* Whether the processor has all of the level and the system saves its
- * registers. */
+/* Whether the processor has all of the level, the system saves its registers
+ * and the build does not leave it out. */
 bool akin__cpu_has(enum akin__cpu level);
 
 /*
