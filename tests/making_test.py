@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """How vectors are made: precision, decoding, batches and threads.
 
-An index keeps how it was made, and neither the number of threads nor what else
-is in a batch changes a bit of a vector.
+An index keeps how it was made, neither the number of threads nor what else is
+in a batch changes a bit of a vector, and nothing is allocated for a picture.
 """
 import os
 import shutil
@@ -174,6 +174,16 @@ class Batches(Case):
                                   capture_output=True, text=True)
             self.assertEqual((done.returncode, done.stdout + done.stderr),
                              (0, ''))
+
+    def test_a_session_takes_no_memory_once_it_is_open(self):
+        program = os.path.join(support.BUILD, 'tests', 'allocations')
+        for name in ('tiny-clip', 'tiny-dinov2', 'tiny-dinov2-swiglu',
+                     'tiny-dinov2-registers'):
+            for picture in support.pictures():
+                done = subprocess.run([program, support.tiny(name), picture],
+                                      capture_output=True, text=True)
+                self.assertEqual((done.returncode, done.stdout + done.stderr),
+                                 (0, ''), name)
 
 
 if __name__ == '__main__':
