@@ -59,6 +59,45 @@ class Manual(unittest.TestCase):
         self.assertEqual(done.stdout + done.stderr, '')
 
 
+def paths():
+    """The paths of the kernels, as src/base/cpu.c names them."""
+    table = re.search(r'name\[AKIN__CPU_LEVELS\] = \{(.*?)\};',
+                      read('src', 'base', 'cpu.c'), re.DOTALL)[1]
+    return re.findall(r'"(\w+)"', table)
+
+
+def without_paths():
+    """What meson's option without_paths may be, and what it is by itself."""
+    option = re.search(r"option\('without_paths'.*?value: \[(.*?)\]"
+                       r".*?choices: \[(.*?)\]",
+                       read('meson_options.txt'), re.DOTALL)
+    value, choices = (re.findall(r"'(\w+)'", part) for part in option.groups())
+    return choices, value
+
+
+class Processors(unittest.TestCase):
+    def runs(self):
+        """The paths with a passing run: processor and date."""
+        table = read('docs', 'cpus.md').split('## Passing runs')[1]
+        return {path for path, processor in re.findall(
+            r'^\| (\w+) \| (.*?) \| \d{4}-\d\d-\d\d \|', table, re.M)
+            if re.search(r'family \d+ model \d+', processor)}
+
+    def test_a_path_without_a_recorded_run_is_switched_off(self):
+        self.assertEqual(set(paths()) - self.runs(), set(without_paths()[1]))
+
+    def test_every_path_but_plain_c_can_be_switched_off(self):
+        self.assertEqual(without_paths()[0], paths()[1:])
+
+    def test_the_pages_know_every_path(self):
+        listed = re.findall(r'^\| (\w+) \|', read('docs', 'cpus.md').split(
+            '## Passing runs')[0], re.M)
+        self.assertEqual(listed, ['path', *paths()] * 2)
+        entry = re.search(r'^\.It Ev AKIN_CPU\n(.*?)^\.It', read(
+            'docs', 'akin.1'), re.M | re.DOTALL)[1]
+        self.assertEqual(re.findall(r'^\.Cm (\w+)', entry, re.M), paths())
+
+
 class Documents(unittest.TestCase):
     def test_the_apt_line_names_what_run_installs_to_build(self):
         packages = re.search(r'^packages="(.*?)"', read('run'),
