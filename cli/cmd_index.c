@@ -225,11 +225,19 @@ const struct cli_command cli_index = {
               "./photos.akin is made. A new index\ngets clip and dinov2 where "
               "they are at hand, else starter, or what --model says;\none that "
               "is there keeps its own models. ctrl-C keeps what is done.\n\n"
-              "Precision: f32 gives transformers' vectors. int8 is the fastest "
-              "and the least\nexact: its vectors are close to f32's, and "
-              "neighbours that are nearly as alike\nmay change places. bf16 "
-              "lies between the two. An index keeps its precision, EXIF\n"
-              "choice and decoding for good; searches in it follow them.",
+              "Precision: f32 gives transformers' vectors. int8 needs a third "
+              "of the network's\n"
+              "time (half with AVX2 alone) and a quarter of the memory for "
+              "weights, bf16 half\n"
+              "of both (with AVX512_BF16; else it is slower). Their vectors "
+              "are close to those\n"
+              "of f32: over 400 photos, cosines of int8 were 0.9994 or more "
+              "and 387 of the\n"
+              "nearest neighbours the same, of bf16 0.99996 or more and 395. "
+              "See akin bench\n"
+              "--accuracy for yours. An index keeps its precision, EXIF choice "
+              "and decoding for\n"
+              "good; searches in it follow them.",
     .example = "  akin index Pictures\n"
                "  akin index Pictures -i nas.akin --model clip",
     .least = 1,
