@@ -28,6 +28,7 @@
 
 #include "base/memory.h"
 #include "base/thread.h"
+#include "math/peak.h"
 
 void *aligned_bytes(size_t count)
 {
@@ -48,78 +49,6 @@ float *random_floats(size_t count)
         p[i] = (float)(seed >> 8) / (1 << 23) - 1;
     }
     return p;
-}
-
-/* --------------------------------------------------------------- peaks -- */
-
-struct peak {
-    const char *path;
-    akin_precision type;
-    double ops; /* of one run */
-    void (*run)(void *unused);
-};
-
-#if defined(__x86_64__)
-enum { TURNS = 20000, SUMS = 12 }; /* 12: more than latency times pipes */
-
-#define PEAK(name, one)                                                        \
-    static void peak_##name(void *unused)                                      \
-    {                                                                          \
-        (void)unused;                                                          \
-        long left = TURNS;                                                     \
-        __asm__ volatile("vzeroall\n"                                          \
-                         "1:\n" one(0) one(1) one(2) one(3) one(4) one(5)      \
-                             one(6) one(7) one(8) one(9) one(10)               \
-                                 one(11) "dec %0\n"                            \
-                                         "jnz 1b\n"                            \
-                                         "vzeroupper\n"                        \
-                         : "+r"(left)                                          \
-                         :                                                     \
-                         : "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5",     \
-                           "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11",   \
-                           "xmm12", "xmm13", "xmm14", "xmm15", "cc");          \
-    }
-
-#define FMA_256(i)  "vfmadd231ps %%ymm12, %%ymm13, %%ymm" #i "\n"
-#define FMA_512(i)  "vfmadd231ps %%zmm12, %%zmm13, %%zmm" #i "\n"
-#define BF16_512(i) "vdpbf16ps %%zmm12, %%zmm13, %%zmm" #i "\n"
-#define VNNI_256(i) "%{vex%} vpdpbusd %%ymm12, %%ymm13, %%ymm" #i "\n"
-#define VNNI_512(i) "vpdpbusd %%zmm12, %%zmm13, %%zmm" #i "\n"
-#define PAIRS_256(i)                                                           \
-    "vpmaddubsw %%ymm12, %%ymm13, %%ymm14\n"                                   \
-    "vpaddw %%ymm14, %%ymm" #i ", %%ymm" #i "\n"
-
-PEAK(fma_256, FMA_256)
-PEAK(fma_512, FMA_512)
-PEAK(bf16_512, BF16_512)
-PEAK(vnni_256, VNNI_256)
-PEAK(vnni_512, VNNI_512)
-PEAK(pairs_256, PAIRS_256)
-
-#define OPS(lanes) (2.0 * (lanes)*SUMS * TURNS)
-static const struct peak peaks[] = {
-    {"avx2", AKIN_PRECISION_F32, OPS(8), peak_fma_256},
-    {"avx512", AKIN_PRECISION_F32, OPS(16), peak_fma_512},
-    {"avx512bf16", AKIN_PRECISION_BF16, OPS(32), peak_bf16_512},
-    {"avx2", AKIN_PRECISION_INT8, OPS(32), peak_pairs_256},
-    {"avxvnni", AKIN_PRECISION_INT8, OPS(32), peak_vnni_256},
-    {"avx512vnni", AKIN_PRECISION_INT8, OPS(64), peak_vnni_512},
-};
-enum { PEAKS = sizeof peaks / sizeof peaks[0] };
-#else
-static const struct peak *const peaks = NULL;
-enum { PEAKS = 0 };
-#endif
-
-static const struct peak *peak_of(const struct akin__kernels *kernels,
-                                  akin_precision type)
-{
-    for (size_t i = 0; i < PEAKS; i++) {
-        if (peaks[i].type == type &&
-            strcmp(peaks[i].path, kernels->tiles[type].path) == 0)
-            return &peaks[i];
-    }
-    return NULL;
 }
 
 /* ---------------------------------------------------------------- race -- */
@@ -152,7 +81,7 @@ struct race {
     akin_precision type;
     struct shape shape;
     int threads, rounds;
-    const struct peak *peak;
+    struct akin__peak peak;
     double gops[LANES]; /* best, of all threads together; 0: did not run */
     double rate[MOST_THREADS]; /* of each in this round */
     atomic_int arrived, generation;
@@ -188,17 +117,17 @@ static double own_seconds(void)
 
 static void run_lane(struct race *race, int lane, void *gemm, size_t thread)
 {
-    const double ops = lane == PEAK_LANE
-                           ? race->peak->ops
-                           : 2.0 * (double)race->shape.m *
-                                 (double)race->shape.k * (double)race->shape.n;
-    void (*run)(void *) =
-        lane == PEAK_LANE ? race->peak->run : contenders[lane]->run;
+    const bool peak = lane == PEAK_LANE;
+    const double ops = peak ? race->peak.operations
+                            : 2.0 * (double)race->shape.m *
+                                  (double)race->shape.k * (double)race->shape.n;
     const int times = repeats(ops);
     meet(race);
     const double start = own_seconds();
-    for (int i = 0; i < times; i++)
-        run(gemm);
+    if (peak)
+        race->peak.run(times);
+    for (int i = 0; !peak && i < times; i++)
+        contenders[lane]->run(gemm);
     race->rate[thread] = ops * times / (own_seconds() - start) / 1e9;
     meet(race);
     double gops = 0;
@@ -218,7 +147,7 @@ static akin_status run_thread(void *context, size_t item, int thread,
     for (int i = 0; i < CONTENDERS; i++)
         gemm[i] = contenders[i]->open(race->kernels, race->type, &race->shape);
     for (int round = 0; round < race->rounds; round++) {
-        if (race->peak)
+        if (race->peak.run)
             run_lane(race, PEAK_LANE, NULL, item);
         for (int i = 0; i < CONTENDERS; i++) {
             if (gemm[i])
@@ -341,7 +270,7 @@ static struct race new_race(const struct akin__kernels *kernels,
                          .shape = {towers[tower].rows,
                                    matrices[matrix].k * width,
                                    matrices[matrix].n * width},
-                         .peak = peak_of(kernels, type)};
+                         .peak = akin__peak(kernels, type)};
 }
 
 /* Each pass goes over all matrices, so that what else the machine does for a

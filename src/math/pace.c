@@ -1,7 +1,6 @@
 /*
- * Pace (pace.h). A peak is a loop of one instruction on twelve sums, more than
- * any latency times the two units that processors have; the GEMM is timed on
- * shapes that the caller's network has, its best round against the best peak.
+ * Pace (pace.h): the GEMM is timed on shapes that the caller's network has, its
+ * best round against the best peak.
  *
  * What a precision's GEMM is, stands in one place: struct trial and its three
  * functions.
@@ -15,98 +14,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "math/gemm.h"
-
-/* ------------------------------------------------------------------ peak -- */
-
-#if defined(__x86_64__)
-
-/* Twelve sums in `vector` registers 0 to 11, factors of small numbers in 12 and
- * 13 (as float32, as bf16 pairs and as bytes), ones of int16 in 14. */
-#define PEAK(name, isa, vector, steps)                                         \
-    __attribute__((target(isa))) static void name(long rounds)                 \
-    {                                                                          \
-        __asm__ volatile("vmovd %1, %%xmm12\n\t"                               \
-                         "vpbroadcastd %%xmm12, %%" vector "12\n\t"            \
-                         "vpbroadcastd %%xmm12, %%" vector "13\n\t"            \
-                         "vpsrlw $14, %%ymm12, %%ymm14\n\t"                    \
-                         ".irp r,0,1,2,3,4,5,6,7,8,9,10,11\n\t"                \
-                         "vpxor %%xmm\\r, %%xmm\\r, %%xmm\\r\n\t"              \
-                         ".endr\n"                                             \
-                         "1:\n\t"                                              \
-                         ".irp r,0,1,2,3,4,5,6,7,8,9,10,11\n\t" steps          \
-                         ".endr\n\t"                                           \
-                         "dec %0\n\t"                                          \
-                         "jnz 1b\n\t"                                          \
-                         "vzeroupper"                                          \
-                         : "+r"(rounds)                                        \
-                         : "r"(0x3c803c80)                                     \
-                         : "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5",     \
-                           "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11",   \
-                           "xmm12", "xmm13", "xmm14", "xmm15", "cc");          \
-    }
-
-PEAK(fma_ymm, "avx2,fma", "ymm", "vfmadd231ps %%ymm12, %%ymm13, %%ymm\\r\n\t")
-PEAK(fma_zmm, "avx512f", "zmm", "vfmadd231ps %%zmm12, %%zmm13, %%zmm\\r\n\t")
-PEAK(bf16_zmm, "avx512f", "zmm", "vdpbf16ps %%zmm12, %%zmm13, %%zmm\\r\n\t")
-PEAK(vnni_ymm, "avx2", "ymm", "%{vex%} vpdpbusd %%ymm12, %%ymm13, %%ymm\\r\n\t")
-PEAK(vnni_zmm, "avx512f", "zmm", "vpdpbusd %%zmm12, %%zmm13, %%zmm\\r\n\t")
-/* Without VNNI: products of bytes, their pairs summed in int16. */
-PEAK(bytes_ymm, "avx2", "ymm",
-     "vpmaddubsw %%ymm12, %%ymm13, %%ymm15\n\t"
-     "vpaddw %%ymm15, %%ymm\\r, %%ymm\\r\n\t")
-
-struct peak {
-    void (*run)(long rounds);
-    double each; /* operations of one sum in one round */
-};
-
-/* The instruction that tiles of that path are made of. */
-static struct peak peak_of(const char *path, akin_precision precision)
-{
-    static const struct {
-        const char *path;
-        struct peak float32, int8;
-    } known[] = {
-        {"avx2", {fma_ymm, 16}, {bytes_ymm, 64}},
-        {"avxvnni", {NULL, 0}, {vnni_ymm, 64}},
-        {"avx512", {fma_zmm, 32}, {NULL, 0}},
-        {"avx512vnni", {NULL, 0}, {vnni_zmm, 128}},
-        {"avx512bf16", {bf16_zmm, 64}, {NULL, 0}},
-    };
-    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
-        if (strcmp(known[i].path, path) == 0)
-            return precision == AKIN_PRECISION_INT8 ? known[i].int8
-                                                    : known[i].float32;
-    return (struct peak){NULL, 0};
-}
-
-/* Operations a second of one core at its best, a multiplication and an
- * addition being two; 0 where none is known for these kernels. */
-static double peak_pace(const struct akin__kernels *kernels,
-                        akin_precision precision)
-{
-    const long rounds = 150000;
-    const struct peak peak = peak_of(kernels->tiles[precision].path, precision);
-    if (!peak.run)
-        return 0;
-    const double start = akin__seconds();
-    peak.run(rounds);
-    return 12 * peak.each * (double)rounds / (akin__seconds() - start);
-}
-
-#else
-
-static double peak_pace(const struct akin__kernels *kernels,
-                        akin_precision precision)
-{
-    (void)kernels;
-    (void)precision;
-    return 0;
-}
-
-#endif
-
-/* ------------------------------------------------------------------ GEMM -- */
+#include "math/peak.h"
 
 /* One GEMM of made numbers, ready to be run. */
 struct trial {
@@ -207,6 +115,17 @@ static void trial_run(struct trial *trial, const struct akin__kernels *kernels)
         trial->best = took;
 }
 
+/* Operations a second of one core at its best; 0 where none is known. */
+static double peak_pace(const struct akin__peak *peak)
+{
+    const long rounds = 100000;
+    if (!peak->run)
+        return 0;
+    const double start = akin__seconds();
+    peak->run(rounds);
+    return peak->operations * (double)rounds / (akin__seconds() - start);
+}
+
 /* Operations a second of all trials at their best. */
 static double pace_of(const struct trial *trial, size_t count)
 {
@@ -226,6 +145,7 @@ akin_status akin__gemm_share(const struct akin__kernels *kernels,
                              double seconds, double *share, akin_error *err)
 {
     akin_status status = AKIN_OK;
+    const struct akin__peak top = akin__peak(kernels, precision);
     double peak = 0;
     struct trial *trial = akin__calloc(count, sizeof *trial);
     *share = 0;
@@ -234,7 +154,7 @@ akin_status akin__gemm_share(const struct akin__kernels *kernels,
         AKIN_TRY(trial_open(&trial[i], kernels, precision, &shape[i], err));
     const double start = akin__seconds();
     do {
-        const double pace = peak_pace(kernels, precision);
+        const double pace = peak_pace(&top);
         peak = pace > peak ? pace : peak;
         for (size_t i = 0; i < count; i++)
             trial_run(&trial[i], kernels);
