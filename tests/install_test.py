@@ -1,6 +1,5 @@
 #!/usr/bin/env python3
 """What `meson install` puts down is enough to build and run the C example."""
-import json
 import os
 import shutil
 import subprocess
@@ -12,18 +11,12 @@ import numpy as np
 import reference_vectors
 
 
-def option(name):
-    path = os.path.join(support.BUILD, 'meson-info', 'intro-buildoptions.json')
-    with open(path, encoding='utf-8') as f:
-        return next(o['value'] for o in json.load(f) if o['name'] == name)
-
-
 class Install(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         if not shutil.which('meson'):
             raise unittest.SkipTest('meson is not there')
-        if option('b_sanitize') != 'none':
+        if support.option('b_sanitize') != 'none':
             raise unittest.SkipTest('a sanitizer must be linked first')
         cls.scratch = tempfile.TemporaryDirectory()
         cls.addClassCleanup(cls.scratch.cleanup)
@@ -31,8 +24,8 @@ class Install(unittest.TestCase):
             ['meson', 'install', '-C', support.BUILD, '--no-rebuild',
              '--quiet', '--destdir', cls.scratch.name],
             check=True, capture_output=True)
-        cls.root = cls.scratch.name + option('prefix')
-        cls.lib = os.path.join(cls.root, option('libdir'))
+        cls.root = cls.scratch.name + support.option('prefix')
+        cls.lib = os.path.join(cls.root, support.option('libdir'))
 
     def compare(self, *args):
         """Build samples/compare.c against what was installed, and run it."""

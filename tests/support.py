@@ -1,6 +1,7 @@
 """What the Python tests share: where things are, tiny models, pictures."""
 import functools
 import hashlib
+import json
 import os
 import subprocess
 import sys
@@ -40,6 +41,13 @@ def akin(*args, code=0, **more):
         raise AssertionError(f'akin {" ".join(map(str, args))} ended with '
                              f'{done.returncode}, not {code}:\n{done.stderr}')
     return done
+
+
+def option(name):
+    """The value of one of Meson's options in this build."""
+    path = os.path.join(BUILD, 'meson-info', 'intro-buildoptions.json')
+    with open(path, encoding='utf-8') as f:
+        return next(o['value'] for o in json.load(f) if o['name'] == name)
 
 
 def _scratch(name, script):
