@@ -185,8 +185,8 @@ def load(folder):
     transformers.utils.logging.set_verbosity_error()
     config = transformers.AutoConfig.from_pretrained(folder)
     kind = transformers.AutoModel
-    if config.architectures and 'Backbone' in config.architectures[0]:
-        kind = transformers.AutoBackbone
+    if config.architectures: # AutoBackbone takes a folder for a hub's name
+        kind = getattr(transformers, config.architectures[0])
     return kind.from_pretrained(folder, dtype=torch.float32).eval()
 
 
