@@ -61,7 +61,7 @@ static void a_free_column_is_no_worse_than_the_plain_way(void)
     for (int i = 0; i < 20 * LENGTHS; i++) {
         const size_t k = lengths[i % LENGTHS];
         random_column(w, k, (float)(i % 7));
-        const float scale = akin__quantize(w, k, 0, q);
+        const float scale = akin__quantize(w, k, 0, NULL, q);
         /* 1 + 1e-6: the fitted scale is a float. */
         EXPECT(squared_error(w, k, scale, q) <=
                plain_error(w, k, 127) * (1 + 1e-6) + 1e-12);
@@ -95,12 +95,12 @@ static void a_column_of_group_4_obeys_the_rules(void)
     for (int i = 0; i < 20 * LENGTHS; i++) {
         const size_t k = lengths[i % LENGTHS];
         random_column(w, k, (float)(i % 7) * 3);
-        akin__quantize(w, k, 4, q);
+        akin__quantize(w, k, 4, NULL, q);
         expect_rules(q, k);
     }
     for (int i = 0; i < MOST_K; i++)
         w[i] = i % 3 ? 1 : -1; /* each lane is as bad as all others */
-    akin__quantize(w, MOST_K, 4, q);
+    akin__quantize(w, MOST_K, 4, NULL, q);
     expect_rules(q, MOST_K);
 }
 
@@ -112,7 +112,7 @@ static void group_4_is_better_than_7_bits_over_many_columns(void)
     double error = 0, plain = 0;
     for (int i = 0; i < 50; i++) {
         random_column(w, 768, 0);
-        const float scale = akin__quantize(w, 768, 4, q);
+        const float scale = akin__quantize(w, 768, 4, NULL, q);
         error += squared_error(w, 768, scale, q);
         plain += plain_error(w, 768, 63);
     }
@@ -126,7 +126,7 @@ static void a_column_of_zeros_has_scale_zero(void)
     int8_t q[20];
     for (size_t group = 0; group <= 4; group += 4) {
         memset(q, 1, sizeof q);
-        EXPECT(akin__quantize(w, 20, group, q) == 0);
+        EXPECT(akin__quantize(w, 20, group, NULL, q) == 0);
         for (int i = 0; i < 20; i++)
             EXPECT_INT(q[i], 0);
     }
@@ -140,7 +140,7 @@ static void a_column_that_is_not_finite_has_scale_nan(void)
         float w[40];
         random_column(w, 40, 0);
         w[i / 3] = odd[i % 3];
-        EXPECT(isnan(akin__quantize(w, 40, i % 2 * 4, q)));
+        EXPECT(isnan(akin__quantize(w, 40, i % 2 * 4, NULL, q)));
         EXPECT_INT(q[1], 0);
     }
 }
@@ -153,7 +153,7 @@ static void scales_of_all_sizes_come_back(void)
         for (int i = 0; i < 32; i++)
             w[i] = (float)(i % 5 - 2) * 0.5f * size;
         for (size_t group = 0; group <= 4; group += 4) {
-            const float scale = akin__quantize(w, 32, group, q);
+            const float scale = akin__quantize(w, 32, group, NULL, q);
             EXPECT(fabsf(scale * q[0] / w[0] - 1) < 0.01f);
             EXPECT(fabsf(scale * q[4] / w[4] - 1) < 0.01f);
         }
