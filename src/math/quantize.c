@@ -233,13 +233,17 @@ struct errors {
     quad sum[AKIN__COMMON / 4];
 };
 
+/* By how much a weight is to differ, half a step at most: it goes to one of the
+ * two values beside it. An input that the common ones say nothing of then
+ * meets errors no more than twice as large. */
 static inline float made_up(const struct errors *errors,
                             const float share[AKIN__COMMON])
 {
     quad sum = {0};
     for (int i = 0; i < AKIN__COMMON / 4; i++)
         sum += errors->sum[i] * *(const quad *)(share + 4 * i);
-    return sum_of(sum);
+    const float all = sum_of(sum);
+    return fminf(fmaxf(all, -0.5f), 0.5f);
 }
 
 static inline void add_error(struct errors *errors,

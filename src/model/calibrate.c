@@ -355,7 +355,7 @@ static void finish_guide(const struct study *s, size_t g, float *squares)
                 along += u * u;
             }
         const float rest = squares[i] > along ? squares[i] - along : 0;
-        squares[i] = seen ? rest + 0.05f * squares[i] + 1e-6f * now_usual : 1;
+        squares[i] = seen ? rest + 0.1f * now_usual : 1;
     }
     share_out(guide, squares);
 }
