@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""int8 beside float32: how close the vectors are, with every kind of kernel.
+"""int8 beside float32: how close the vectors are, with both rules for weights.
 
 Models that are made here are small, so their figures are not those of real
 ones; what counts is that each would be missed without the calibration
@@ -14,13 +14,11 @@ import numpy as np
 import make_tiny
 import reference_vectors
 
-KERNELS = ('c', 'avx2', None)
-
 
 def distances(folder, kernels):
     """1 - cosine between int8 and float32, picture by picture."""
     rows = []
-    env = {**os.environ, 'AKIN_CPU': kernels} if kernels else None
+    env = {**os.environ, 'AKIN_CPU': kernels}
     with tempfile.TemporaryDirectory() as scratch:
         for precision in ('int8', 'f32'):
             out = os.path.join(scratch, precision + '.npy')
@@ -48,17 +46,17 @@ def with_outliers(folder, times):
 
 
 class Int8(unittest.TestCase):
-    def check(self, folder, most):
-        for kernels in KERNELS:
-            mean = distances(folder, kernels).mean()
-            print('#', os.path.basename(folder), kernels, mean)
-            self.assertLess(mean, most[kernels], kernels)
+    def check(self, folder, most, most_avx2):
+        """most_avx2: where no dot product of bytes leaves all values free."""
+        for kernels in ('c', 'avx2'):
+            self.assertLess(distances(folder, kernels).mean(),
+                            most_avx2 if kernels == 'avx2' else most, kernels)
 
     def test_clip_is_close(self):
-        self.check(support.tiny('tiny-clip'), {'c': 1, 'avx2': 1, None: 1})
+        self.check(support.tiny('tiny-clip'), 2.5e-4, 4.5e-4)
 
     def test_dinov2_is_close(self):
-        self.check(support.tiny('tiny-dinov2'), {'c': 1, 'avx2': 1, None: 1})
+        self.check(support.tiny('tiny-dinov2'), 3e-5, 6e-5)
 
     def test_channels_that_stand_out_do_no_harm(self):
         whole = support.tiny('tiny-dinov2')
@@ -72,7 +70,7 @@ class Int8(unittest.TestCase):
                 os.path.join(folder, 'model.safetensors'),
                 {name: ('F32', value.shape, make_tiny.to_bytes(value, 'F32'))
                  for name, value in with_outliers(whole, 50).items()})
-            self.check(folder, {'c': 1, 'avx2': 1, None: 1})
+            self.check(folder, 6e-5, 1.2e-4)
 
 
 if __name__ == '__main__':
