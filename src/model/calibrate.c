@@ -17,7 +17,9 @@
  *   e of the weights before i has a closed form,
  *     share_i . (sum of U_j e_j),
  *     share_i = D_i^-1 (1 + sum over j >= i of U_j U_j^T / D_j)^-1 U_i,
- *   so no Hessian is stored or inverted.
+ *   so no Hessian is stored or inverted. A photo may hold what no made picture
+ *   has (single features that fire in one photo of fifty), so D is nowhere
+ *   small, and no weight moves by more than half a step for others.
  *
  * The pictures are noise with the spectrum of photos and shapes upon it. What
  * they teach of directions and sizes holds for photos; what they teach of the
@@ -30,6 +32,8 @@
 #include "model/calibrate.h"
 
 #include <math.h>
+#include <stdbool.h>
+#include <stdint.h>
 #include <string.h>
 
 #include "base/error.h"
@@ -37,6 +41,8 @@
 #include "base/thread.h"
 #include "model/forward.h"
 
+/* More pictures where each has few tokens; either number divides
+ * AKIN__COMMON. Twice as many gain 4 % of the error, half as many lose 2 %. */
 enum { MOST_PICTURES = 8, FEW_TOKENS = 64, FEW_PICTURES = 4, ITERATIONS = 3 };
 
 struct study {
@@ -53,7 +59,7 @@ struct study {
 struct watch {
     const struct study *study;
     float *found; /* this picture's */
-    float *rows;  /* [T][most k]: inputs, divided by the root of their size */
+    float *rows;  /* [T + 1][most k]: inputs made even, and one row of work */
 };
 
 /* ------------------------------------------------------------ pictures -- */
@@ -181,7 +187,7 @@ static bool make_even(const struct akin__rows *a, size_t m, size_t k,
             squares[i] += x[i] * x[i] / (float)m;
     }
     const float usual = mean_of(squares, k);
-    if (!(usual > 1e-30f && usual < 1e30f)) {
+    if (!(usual > 1e-20f && usual < 1e20f)) {
         memset(squares, 0, k * sizeof *squares);
         return false;
     }
@@ -276,11 +282,11 @@ static akin_status watch_picture(void *context, size_t picture, int thread,
     struct watch watch = {s, s->found + picture * s->floats, NULL};
     struct akin__stream *stream = NULL;
     akin_status status = AKIN_OK;
-    const size_t patches = n->rows * n->cols;
     float *pixels = akin__alloc(3 * n->height * n->width, sizeof *pixels);
     float *vector = akin__alloc(n->dim, sizeof *vector);
     (void)thread;
-    watch.rows = akin__alloc(n->tokens + 1 + patches, 4 * most_k(s->guides));
+    watch.rows =
+        akin__alloc((n->tokens + 1) * most_k(s->guides), sizeof(float));
     AKIN_CHECK(pixels && vector && watch.rows, err, AKIN_ENOMEM,
                "no memory for a made picture");
     AKIN_TRY(akin__stream_open(&stream, n, 1, err));
@@ -354,6 +360,8 @@ static void finish_guide(const struct study *s, size_t g, float *squares)
                 to[p * s->directions + d] = u;
                 along += u * u;
             }
+        /* A tenth of what is usual: without it photos of a trained model fell
+         * to a cosine of 0.991; ten times as much changes nothing. */
         const float rest = squares[i] > along ? squares[i] - along : 0;
         squares[i] = seen ? rest + 0.1f * now_usual : 1;
     }

@@ -1,9 +1,13 @@
 /*
  * Calibrate: what the matrices of a network meet, so that 8 bits fit it.
+ *
+ * network.c asks for guides before it packs 8-bit weights; nothing of them is
+ * kept. Threads: immutable once open.
  */
 #ifndef AKIN_MODEL_CALIBRATE_H
 #define AKIN_MODEL_CALIBRATE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "akin.h"
