@@ -243,7 +243,8 @@ static inline float made_up(const struct errors *errors,
     for (int i = 0; i < AKIN__COMMON / 4; i++)
         sum += errors->sum[i] * *(const quad *)(share + 4 * i);
     const float all = sum_of(sum);
-    return fminf(fmaxf(all, -0.5f), 0.5f);
+    const float most = 0.5f, some = all < most ? all : most;
+    return some > -most ? some : -most;
 }
 
 static inline void add_error(struct errors *errors,
