@@ -44,7 +44,8 @@ static int fill_weights(struct gemm *g, struct akin__packed *b)
     b->panels = aligned_bytes(bytes);
     b->column_scale = random_floats(b->n);
     b->column_sum = aligned_bytes(b->n * sizeof *b->column_sum);
-    const akin_status status = akin__pack(g->kernels, b, source, b->k, NULL);
+    const akin_status status =
+        akin__pack(g->kernels, b, source, b->k, NULL, NULL);
     akin__free(source);
     return status == AKIN_OK;
 }

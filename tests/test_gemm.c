@@ -88,7 +88,7 @@ static void make_packed(struct scene *s)
         guarded_bytes(lines(akin__packed_bytes(table, c->type, c->k, c->n)));
     s->b.column_scale = guarded(c->n);
     s->b.column_sum = (int32_t *)(void *)guarded(c->n);
-    EXPECT(akin__pack(table, &s->b, s->right, c->k, &err) == AKIN_OK);
+    EXPECT(akin__pack(table, &s->b, s->right, c->k, NULL, &err) == AKIN_OK);
     int8_t *q = guarded_bytes(c->k);
     uint16_t *h = guarded_bytes(2 * c->k);
     for (size_t j = 0; j < c->n; j++) {
@@ -99,7 +99,7 @@ static void make_packed(struct scene *s)
                 w[i] = bf16_value(h[i]);
         } else if (c->type == AKIN_PRECISION_INT8) {
             const float unit =
-                akin__quantize(w, c->k, table->tiles[2].group, q);
+                akin__quantize(w, c->k, table->tiles[2].group, NULL, q);
             for (size_t i = 0; i < c->k; i++)
                 w[i] = unit * (float)q[i];
         }
@@ -251,7 +251,7 @@ static void keys_and_values_are_packed_as_weights(akin_precision type)
         b.panels = guarded_bytes(lines(key_bytes));
         void *keys = guarded_bytes(lines(key_bytes));
         memset(keys, 0x5a, key_bytes);
-        EXPECT(akin__pack(table, &b, from, HEAD, &err) == AKIN_OK);
+        EXPECT(akin__pack(table, &b, from, HEAD, NULL, &err) == AKIN_OK);
         struct akin__packed key = {type, HEAD, n, keys, NULL, NULL};
         akin__pack_keys(table, &key, rows, LD);
         EXPECT(memcmp(keys, b.panels, key_bytes) == 0);
@@ -260,7 +260,7 @@ static void keys_and_values_are_packed_as_weights(akin_precision type)
         b.panels = guarded_bytes(lines(value_bytes));
         void *values = guarded_bytes(lines(value_bytes));
         memset(values, 0x5a, value_bytes);
-        EXPECT(akin__pack(table, &b, turned, n, &err) == AKIN_OK);
+        EXPECT(akin__pack(table, &b, turned, n, NULL, &err) == AKIN_OK);
         struct akin__packed value = {type, n, HEAD, values, NULL, NULL};
         akin__pack_values(table, &value, rows, LD);
         EXPECT(memcmp(values, b.panels, value_bytes) == 0);

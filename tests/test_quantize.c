@@ -61,7 +61,7 @@ static void a_free_column_is_no_worse_than_the_plain_way(void)
     for (int i = 0; i < 20 * LENGTHS; i++) {
         const size_t k = lengths[i % LENGTHS];
         random_column(w, k, (float)(i % 7));
-        const float scale = akin__quantize(w, k, 0, q);
+        const float scale = akin__quantize(w, k, 0, NULL, q);
         /* 1 + 1e-6: the fitted scale is a float. */
         EXPECT(squared_error(w, k, scale, q) <=
                plain_error(w, k, 127) * (1 + 1e-6) + 1e-12);
@@ -95,12 +95,12 @@ static void a_column_of_group_4_obeys_the_rules(void)
     for (int i = 0; i < 20 * LENGTHS; i++) {
         const size_t k = lengths[i % LENGTHS];
         random_column(w, k, (float)(i % 7) * 3);
-        akin__quantize(w, k, 4, q);
+        akin__quantize(w, k, 4, NULL, q);
         expect_rules(q, k);
     }
     for (int i = 0; i < MOST_K; i++)
         w[i] = i % 3 ? 1 : -1; /* each lane is as bad as all others */
-    akin__quantize(w, MOST_K, 4, q);
+    akin__quantize(w, MOST_K, 4, NULL, q);
     expect_rules(q, MOST_K);
 }
 
@@ -112,12 +112,91 @@ static void group_4_is_better_than_7_bits_over_many_columns(void)
     double error = 0, plain = 0;
     for (int i = 0; i < 50; i++) {
         random_column(w, 768, 0);
-        const float scale = akin__quantize(w, 768, 4, q);
+        const float scale = akin__quantize(w, 768, 4, NULL, q);
         error += squared_error(w, 768, scale, q);
         plain += plain_error(w, 768, 63);
     }
     if (!EXPECT(error < 0.9 * plain))
         printf("# %g of the error of 7 bits\n", error / plain);
+}
+
+/* Inputs that lie along one direction, and what a weight's share of the errors
+ * before it then is: model/calibrate.c. */
+static void fill_common(size_t k, float (*error)[AKIN__COMMON],
+                        float (*share)[AKIN__COMMON])
+{
+    static const float rest = 0.05f;
+    float whole = 1;
+    memset(error, 0, k * sizeof *error);
+    memset(share, 0, k * sizeof *share);
+    for (size_t i = k; i-- > 0;) {
+        error[i][3] = 0.5f + 0.5f * random_float();
+        whole += error[i][3] * error[i][3] / rest;
+        share[i][3] = error[i][3] / rest / whole;
+    }
+}
+
+/* The error of the product with the common direction. */
+static double product_error(const float *w, size_t k, float scale,
+                            const int8_t *q, float (*error)[AKIN__COMMON])
+{
+    double sum = 0;
+    for (size_t i = 0; i < k; i++)
+        sum += ((double)scale * q[i] - w[i]) * error[i][3];
+    return sum;
+}
+
+static void errors_along_a_common_direction_cancel(void)
+{
+    static float error[768][AKIN__COMMON], share[768][AKIN__COMMON];
+    const struct akin__common common = {error, share};
+    fill_common(768, error, share);
+    for (size_t group = 0; group <= 4; group += 4) {
+        double apart = 0, together = 0;
+        for (int i = 0; i < 50; i++) {
+            float w[768];
+            int8_t q[768];
+            random_column(w, 768, 0);
+            float scale = akin__quantize(w, 768, group, NULL, q);
+            apart += fabs(product_error(w, 768, scale, q, error));
+            scale = akin__quantize(w, 768, group, &common, q);
+            together += fabs(product_error(w, 768, scale, q, error));
+        }
+        if (!EXPECT(together < 0.2 * apart))
+            printf("# group %zu: %g\n", group, together / apart);
+    }
+}
+
+static void a_weight_goes_to_a_value_beside_it(void)
+{
+    static float error[768][AKIN__COMMON], share[768][AKIN__COMMON];
+    const struct akin__common common = {error, share};
+    fill_common(768, error, share);
+    for (int i = 0; i < 768; i++)
+        share[i][3] *= 1000; /* as if there were much to make up for */
+    for (int i = 0; i < 50; i++) {
+        float w[768];
+        int8_t q[768];
+        random_column(w, 768, 0);
+        const float scale = akin__quantize(w, 768, 0, &common, q);
+        for (int j = 0; j < 768; j++)
+            EXPECT(fabsf(q[j] - w[j] / scale) < 1.001f);
+    }
+}
+
+static void columns_rounded_together_obey_the_rules(void)
+{
+    static float error[MOST_K][AKIN__COMMON], share[MOST_K][AKIN__COMMON];
+    const struct akin__common common = {error, share};
+    float w[MOST_K];
+    int8_t q[MOST_K];
+    for (int i = 0; i < 20 * LENGTHS; i++) {
+        const size_t k = lengths[i % LENGTHS];
+        fill_common(k, error, share);
+        random_column(w, k, (float)(i % 7) * 3);
+        akin__quantize(w, k, 4, &common, q);
+        expect_rules(q, k);
+    }
 }
 
 static void a_column_of_zeros_has_scale_zero(void)
@@ -126,7 +205,7 @@ static void a_column_of_zeros_has_scale_zero(void)
     int8_t q[20];
     for (size_t group = 0; group <= 4; group += 4) {
         memset(q, 1, sizeof q);
-        EXPECT(akin__quantize(w, 20, group, q) == 0);
+        EXPECT(akin__quantize(w, 20, group, NULL, q) == 0);
         for (int i = 0; i < 20; i++)
             EXPECT_INT(q[i], 0);
     }
@@ -140,7 +219,7 @@ static void a_column_that_is_not_finite_has_scale_nan(void)
         float w[40];
         random_column(w, 40, 0);
         w[i / 3] = odd[i % 3];
-        EXPECT(isnan(akin__quantize(w, 40, i % 2 * 4, q)));
+        EXPECT(isnan(akin__quantize(w, 40, i % 2 * 4, NULL, q)));
         EXPECT_INT(q[1], 0);
     }
 }
@@ -153,7 +232,7 @@ static void scales_of_all_sizes_come_back(void)
         for (int i = 0; i < 32; i++)
             w[i] = (float)(i % 5 - 2) * 0.5f * size;
         for (size_t group = 0; group <= 4; group += 4) {
-            const float scale = akin__quantize(w, 32, group, q);
+            const float scale = akin__quantize(w, 32, group, NULL, q);
             EXPECT(fabsf(scale * q[0] / w[0] - 1) < 0.01f);
             EXPECT(fabsf(scale * q[4] / w[4] - 1) < 0.01f);
         }
@@ -206,6 +285,9 @@ int main(void)
     RUN(a_free_column_is_no_worse_than_the_plain_way);
     RUN(a_column_of_group_4_obeys_the_rules);
     RUN(group_4_is_better_than_7_bits_over_many_columns);
+    RUN(errors_along_a_common_direction_cancel);
+    RUN(a_weight_goes_to_a_value_beside_it);
+    RUN(columns_rounded_together_obey_the_rules);
     RUN(a_column_of_zeros_has_scale_zero);
     RUN(a_column_that_is_not_finite_has_scale_nan);
     RUN(scales_of_all_sizes_come_back);

@@ -51,6 +51,8 @@ static akin_status fingerprint(akin_model *model, akin_error *err)
                     model->exif == AKIN_EXIF_OFF ? "off" : "on");
     if (model->decode == AKIN_DECODE_FAST)
         akin__text_addf(&text, "decode fast\n");
+    if (n->precision == AKIN_PRECISION_INT8)
+        akin__text_addf(&text, "rounding 2\n"); /* of weights: calibrate.c */
     akin__preprocess_describe(&model->preprocess, &text);
     AKIN_CHECK(!text.failed, err, AKIN_ENOMEM, "no memory for a fingerprint");
     AKIN_TRY(akin__sha256(text.bytes, text.length, digest, err));

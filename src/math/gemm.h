@@ -15,6 +15,7 @@
 #include <stddef.h>
 
 #include "math/kernels.h"
+#include "math/quantize.h"
 
 /*
  * B in panels of a tile's columns, columns beyond n and rows beyond k zero.
@@ -55,12 +56,12 @@ size_t akin__packed_bytes(const struct akin__kernels *kernels,
 
 /*
  * Pack B into b->panels (and scales and sums): element (i, j) of B is
- * source[j * ld + i], as torch.nn.Linear keeps a weight [n][k]. 8-bit: q is
- * [k] bytes of working memory.
+ * source[j * ld + i], as torch.nn.Linear keeps a weight [n][k]. 8-bit:
+ * `common` as akin__quantize takes it, or NULL.
  */
 akin_status akin__pack(const struct akin__kernels *kernels,
                        struct akin__packed *b, const float *source, size_t ld,
-                       akin_error *err);
+                       const struct akin__common *common, akin_error *err);
 
 /* Pack keys: row j of `source`, ld bytes apart, is column j of B. Type float32
  * or bf16, of source and B. bf16: k is even. */

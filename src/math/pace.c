@@ -98,7 +98,7 @@ static akin_status trial_open(struct trial *trial,
     memset(trial->a.values, 0, shape->m * trial->a.ld);
     for (size_t row = 0; row < shape->m; row++)
         narrow_row(kernels, trial, row, made + row % shape->n * shape->k);
-    AKIN_TRY(akin__pack(kernels, &trial->b, made, shape->k, err));
+    AKIN_TRY(akin__pack(kernels, &trial->b, made, shape->k, NULL, err));
 out:
     akin__free(made);
     return status;

@@ -48,7 +48,8 @@ static void pack_bf16(const struct akin__kernels *kernels,
 
 /* `q`: [cols][k]. */
 static void pack_int8(const struct akin__tiles *tiles, struct akin__packed *b,
-                      const float *source, size_t ld, int8_t *q)
+                      const float *source, size_t ld,
+                      const struct akin__common *common, int8_t *q)
 {
     const size_t panel =
         akin__packed_int8_bytes(tiles->cols, b->k, tiles->group);
@@ -59,7 +60,7 @@ static void pack_int8(const struct akin__tiles *tiles, struct akin__packed *b,
         for (size_t j = 0; j < count; j++) {
             int8_t *column = q + j * b->k;
             b->column_scale[at + j] = akin__quantize(
-                source + (at + j) * ld, b->k, tiles->group, column);
+                source + (at + j) * ld, b->k, tiles->group, common, column);
             b->column_sum[at + j] = 0;
             for (size_t i = 0; i < b->k; i++)
                 b->column_sum[at + j] += column[i];
@@ -70,7 +71,7 @@ static void pack_int8(const struct akin__tiles *tiles, struct akin__packed *b,
 
 akin_status akin__pack(const struct akin__kernels *kernels,
                        struct akin__packed *b, const float *source, size_t ld,
-                       akin_error *err)
+                       const struct akin__common *common, akin_error *err)
 {
     const struct akin__tiles *tiles = &kernels->tiles[b->type];
     void *work = akin__alloc(tiles->cols * b->k, sizeof(uint16_t));
@@ -81,7 +82,7 @@ akin_status akin__pack(const struct akin__kernels *kernels,
     else if (b->type == AKIN_PRECISION_BF16)
         pack_bf16(kernels, b, tiles->cols, source, ld, work);
     else
-        pack_int8(tiles, b, source, ld, work);
+        pack_int8(tiles, b, source, ld, common, work);
     akin__free(work);
     return AKIN_OK;
 }

@@ -9,7 +9,8 @@
  * weights are cut down; a coarse one rounds all of them. The best lies where
  * the first few lanes break them; it is searched for.
  *
- * In the end the scale is fitted to the bytes (least squares).
+ * In the end the scale is fitted to the bytes (least squares), unless errors
+ * were made to cancel, which they do at the scale they were made at.
  */
 #include "math/quantize.h"
 
@@ -225,14 +226,93 @@ static float best_inverse(const float *w, size_t k, size_t group, float unit)
     return safe * best;
 }
 
-float akin__quantize(const float *w, size_t k, size_t group, int8_t *q)
+/* ----------------------------------------------------------- together -- */
+
+/* What the errors so far do to the products with the common inputs. */
+struct errors {
+    quad sum[AKIN__COMMON / 4];
+};
+
+/* By how much a weight is to differ, half a step at most: it goes to one of the
+ * two values beside it. An input that the common ones say nothing of then
+ * meets errors no more than twice as large. */
+static inline float made_up(const struct errors *errors,
+                            const float share[AKIN__COMMON])
 {
-    const float peak = peak_of(w, k);
-    if (!(peak >= least_peak)) {
-        memset(q, 0, k);
-        return isnan(peak) ? NAN : 0;
+    quad sum = {0};
+    for (int i = 0; i < AKIN__COMMON / 4; i++)
+        sum += errors->sum[i] * *(const quad *)(share + 4 * i);
+    const float all = sum_of(sum);
+    const float most = 0.5f, some = all < most ? all : most;
+    return some > -most ? some : -most;
+}
+
+static inline void add_error(struct errors *errors,
+                             const float error[AKIN__COMMON], float times)
+{
+    for (int i = 0; i < AKIN__COMMON / 4; i++)
+        errors->sum[i] += *(const quad *)(error + 4 * i) * times;
+}
+
+/* A chunk that obeys the rules, from what its weights should be by now. */
+static void fit_wanted(const quad x[QUADS], size_t count,
+                       float share[][AKIN__COMMON], const struct errors *errors,
+                       quad fitted[QUADS])
+{
+    quad wanted[QUADS];
+    for (size_t i = 0; i < CHUNK; i++)
+        wanted[i / 4][i % 4] =
+            i < count ? x[i / 4][i % 4] - made_up(errors, share[i]) : 0;
+    fit(wanted, 4, fitted);
+}
+
+/* One value of a chunk that obeys the rules, from what it is towards what is
+ * wanted as far as they allow. */
+static void approach(quad chunk[QUADS], size_t at, float wanted)
+{
+    const float now = chunk[at / 4][at % 4];
+    const float step = wanted > now ? -1.0f : 1.0f;
+    for (; wanted != now; wanted += step) {
+        chunk[at / 4][at % 4] = wanted;
+        if (obeys(chunk))
+            return;
     }
-    const float inverse = best_inverse(w, k, group, MOST / peak);
+    chunk[at / 4][at % 4] = now;
+}
+
+/* Weight by weight, each rounded so that it makes up for its share of the
+ * errors before it (Frantar et al. 2023, GPTQ, for inputs that share few
+ * directions). Where lanes have rules, all of a chunk first obey them and then
+ * each weight goes as far towards what is wanted as the others leave room. */
+static void quantize_together(const float *w, size_t k, size_t group,
+                              float inverse, const struct akin__common *common,
+                              int8_t *q)
+{
+    struct errors errors = {{{0}}};
+    quad x[QUADS], fitted[QUADS];
+    for (size_t at = 0; at < k; at += CHUNK) {
+        const size_t count = k - at < CHUNK ? k - at : CHUNK;
+        load(w, k, at, inverse, x);
+        if (group)
+            fit_wanted(x, count, common->share + at, &errors, fitted);
+        for (size_t i = 0; i < count; i++) {
+            const float given = x[i / 4][i % 4];
+            const float wanted =
+                given - made_up(&errors, common->share[at + i]);
+            const float nearest = rounded(splat(wanted))[0];
+            if (group)
+                approach(fitted, i, nearest);
+            const float got = group ? fitted[i / 4][i % 4] : nearest;
+            add_error(&errors, common->error[at + i], got - given);
+            q[at + i] = (int8_t)got;
+        }
+    }
+}
+
+/* Each weight for itself; returns the scale that fits best. */
+static float quantize_apart(const float *w, size_t k, size_t group,
+                            float inverse, int8_t *q)
+{
     quad x[QUADS], fitted[QUADS], both = {0}, square = {0};
     for (size_t at = 0; at < k; at += CHUNK) {
         load(w, k, at, inverse, x);
@@ -246,6 +326,21 @@ float akin__quantize(const float *w, size_t k, size_t group, int8_t *q)
         }
     }
     return sum_of(both) / sum_of(square) / inverse;
+}
+
+float akin__quantize(const float *w, size_t k, size_t group,
+                     const struct akin__common *common, int8_t *q)
+{
+    const float peak = peak_of(w, k);
+    if (!(peak >= least_peak)) {
+        memset(q, 0, k);
+        return isnan(peak) ? NAN : 0;
+    }
+    const float inverse = best_inverse(w, k, group, MOST / peak);
+    if (!common)
+        return quantize_apart(w, k, group, inverse, q);
+    quantize_together(w, k, group, inverse, common, q);
+    return 1 / inverse;
 }
 
 /* ------------------------------------------------------------- panels -- */

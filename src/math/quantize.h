@@ -24,11 +24,24 @@ enum {
 };
 
 /*
+ * What a matrix's inputs have in common, so that the errors of a column's
+ * weights can cancel each other in the products: model/calibrate.c.
+ */
+enum { AKIN__COMMON = 16 };
+struct akin__common {
+    float (*error)[AKIN__COMMON]; /* [k]: what an error of 1 at a weight does to
+                                     the products with the common inputs */
+    float (*share)[AKIN__COMMON]; /* [k]: how far a weight makes up for that */
+};
+
+/*
  * Column w [k] as q [k], w ~ scale * q; returns the scale. A column beyond
  * k counts as zeros for the rules. Zeros give zeros and scale 0; a column that
  * is not finite gives zeros and scale NaN, so that what it touches shows it.
+ * `common` is NULL or [k]: NULL rounds each weight for itself.
  */
-float akin__quantize(const float *w, size_t k, size_t group, int8_t *q);
+float akin__quantize(const float *w, size_t k, size_t group,
+                     const struct akin__common *common, int8_t *q);
 
 /*
  * Write q [cols][k] as a panel of k rounded up to a multiple of 16 (K below),

@@ -45,6 +45,8 @@ struct akin__stream {
     void *keys;               /* packed [D/H][T] of one head */
     void *values;             /* packed [T][D/H] of one head */
     double *sums;             /* [D] */
+    akin__see *see;           /* NULL: nobody watches */
+    void *watcher;
 };
 
 /* Rows of scores at a time: with 257 tokens they take half of the first-level
@@ -152,6 +154,13 @@ void akin__stream_close(struct akin__stream **stream)
     *stream = NULL;
 }
 
+void akin__stream_watch(struct akin__stream *stream, akin__see *see,
+                        void *context)
+{
+    stream->see = see;
+    stream->watcher = context;
+}
+
 static char *row_of(const struct akin__rows *rows, size_t row)
 {
     return (char *)rows->values + row * rows->ld;
@@ -161,6 +170,8 @@ static void gemm(const struct akin__stream *s, size_t m,
                  const struct akin__rows *a, const struct akin__packed *b,
                  struct akin__epilogue epilogue, void *out, size_t ldc)
 {
+    if (s->see)
+        s->see(s->watcher, b, m, a);
     akin__gemm(s->network->kernels, m, a, b, &epilogue, out, ldc);
 }
 

@@ -19,6 +19,13 @@ akin_status akin__stream_open(struct akin__stream **stream,
                               akin_error *err);
 void akin__stream_close(struct akin__stream **stream);
 
+/* From now on, call `see` before each GEMM: m rows of `a` times `b`. For
+ * calibrate.c. */
+typedef void akin__see(void *context, const struct akin__packed *b, size_t m,
+                       const struct akin__rows *a);
+void akin__stream_watch(struct akin__stream *stream, akin__see *see,
+                        void *context);
+
 /* pixels: [count][3][height][width], count <= batch; vectors: [count][dim].
  * Allocates nothing. Threads: one at a time for a stream. */
 void akin__stream_run(struct akin__stream *stream, size_t count,

@@ -18,6 +18,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "base/thread.h"
+#include "model/calibrate.h"
 #include "model/positions.h"
 
 enum { MAX_NAME = 128, MAX_PARTS = 3 };
@@ -26,6 +27,7 @@ enum { MAX_NAME = 128, MAX_PARTS = 3 };
 struct piece {
     struct akin__packed *packed; /* its n rows of k columns */
     size_t row, column;          /* from here */
+    size_t guide;                /* the number of its inputs' */
     struct piece *next;          /* of the same item */
 };
 
@@ -36,13 +38,15 @@ struct item {
     float *plain;         /* vectors and tables, or */
     size_t columns;       /* of a matrix */
     struct piece *pieces; /* that it is cut into */
+    size_t smoothing;     /* number of the guide that smooths it, or 0 */
     uint8_t digest[32];
 };
 
 struct plan {
     struct akin__network *network;
     const struct akin__weights *weights;
-    struct item *items; /* NULL on the first walk */
+    const struct akin__guides *guides; /* for 8 bits, else NULL */
+    struct item *items;                /* NULL on the first walk */
     struct piece *pieces;
     size_t count, piece_count, bytes;
     char prefix[MAX_NAME]; /* of the block being laid out */
@@ -124,6 +128,25 @@ static const float *take_one(struct plan *plan, const char *name, size_t n)
     return take_vector(plan, n, (const char *const[]){name, NULL});
 }
 
+/* What guide `number` is to smooth; `item` may be NULL. */
+static void smooth(struct item *item, size_t number)
+{
+    if (item)
+        item->smoothing = number;
+}
+
+/* A weight or bias of a norm before a block's matrices. */
+static const float *take_norm(struct plan *plan, const char *name, size_t block,
+                              size_t which)
+{
+    const struct akin__network *n = plan->network;
+    const size_t number = plan->count;
+    const float *at = take_one(plan, name, n->config.width);
+    smooth(plan->items ? &plan->items[number] : NULL,
+           akin__guide_number(n->parts, block, which));
+    return at;
+}
+
 /* Linear layers [n][k] each, stacked along n, for x W^T; `place` says where
  * they go. The weight's shape may have more sides than two: a convolution's
  * [n][c][p][p]. NULL on the first walk. */
@@ -146,7 +169,7 @@ static struct item *take_matrix(struct plan *plan, size_t rank,
  * multiplied, what comes next is brought nearer (math/gemm.c). */
 static void place(struct plan *plan, struct item *item,
                   struct akin__packed *packed, akin_precision type, size_t row,
-                  size_t n, size_t column, size_t k)
+                  size_t n, size_t column, size_t k, size_t guide)
 {
     const struct akin__kernels *kernels = plan->network->kernels;
     *packed = (struct akin__packed){.type = type, .k = k, .n = n};
@@ -157,7 +180,7 @@ static void place(struct plan *plan, struct item *item,
     }
     if (item) {
         struct piece *piece = &plan->pieces[plan->piece_count];
-        *piece = (struct piece){packed, row, column, item->pieces};
+        *piece = (struct piece){packed, row, column, guide, item->pieces};
         item->pieces = piece;
     }
     plan->piece_count++;
@@ -177,25 +200,32 @@ struct matrices {
     struct item *qkv, *out, *fc1, *fc2;
 };
 
-static void place_block(struct plan *plan, struct akin__block *b,
+static void place_block(struct plan *plan, struct akin__block *b, size_t block,
                         const struct matrices *from)
 {
     const struct akin__network *n = plan->network;
     const struct akin__config *c = &n->config;
     const size_t d = c->width;
     const akin_precision type = n->precision;
-    place(plan, from->qkv, &b->kv, type, d, 2 * d, 0, d);
-    place(plan, from->qkv, &b->q, type, 0, d, 0, d);
-    place(plan, from->out, &b->out, type, 0, d, 0, d);
+    const size_t guide = akin__guide_number(n->parts, block, 0);
+    const size_t norm1 = guide + AKIN__GUIDE_NORM1;
+    const size_t norm2 = guide + AKIN__GUIDE_NORM2;
+    place(plan, from->qkv, &b->kv, type, d, 2 * d, 0, d, norm1);
+    place(plan, from->qkv, &b->q, type, 0, d, 0, d, norm1);
+    place(plan, from->out, &b->out, type, 0, d, 0, d, guide + AKIN__GUIDE_OUT);
     for (size_t i = 0; i < n->parts; i++) {
         const size_t at = i * AKIN__MLP_PART, left = c->mlp - at;
         const size_t m = left < AKIN__MLP_PART ? left : AKIN__MLP_PART;
         struct akin__mlp_part *part = &b->part[i];
-        place(plan, from->fc1, &part->fc1, type, at, m, 0, d);
+        place(plan, from->fc1, &part->fc1, type, at, m, 0, d, norm2);
         if (c->swiglu)
-            place(plan, from->fc1, &part->side, type, c->mlp + at, m, 0, d);
-        place(plan, from->fc2, &part->fc2, type, 0, d, at, m);
+            place(plan, from->fc1, &part->side, type, c->mlp + at, m, 0, d,
+                  norm2);
+        place(plan, from->fc2, &part->fc2, type, 0, d, at, m,
+              guide + AKIN__GUIDE_FC2 + i);
     }
+    smooth(from->qkv, norm1);
+    smooth(from->fc1, norm2);
 }
 
 static void lay_clip_block(struct plan *plan, struct akin__block *b, size_t i)
@@ -205,8 +235,8 @@ static void lay_clip_block(struct plan *plan, struct akin__block *b, size_t i)
     struct matrices m;
     snprintf(plan->prefix, sizeof plan->prefix,
              "vision_model.encoder.layers.%zu.", i);
-    b->norm1_w = take_one(plan, "layer_norm1.weight", d);
-    b->norm1_b = take_one(plan, "layer_norm1.bias", d);
+    b->norm1_w = take_norm(plan, "layer_norm1.weight", i, AKIN__GUIDE_NORM1);
+    b->norm1_b = take_norm(plan, "layer_norm1.bias", i, AKIN__GUIDE_NORM1);
     m.qkv =
         take_matrix(plan, 2, (const size_t[]){d, d},
                     NAMES("self_attn.q_proj.weight", "self_attn.k_proj.weight",
@@ -217,13 +247,13 @@ static void lay_clip_block(struct plan *plan, struct akin__block *b, size_t i)
                           "self_attn.v_proj.bias"));
     m.out = take_linear(plan, "self_attn.out_proj.weight", d, d);
     b->out_b = take_one(plan, "self_attn.out_proj.bias", d);
-    b->norm2_w = take_one(plan, "layer_norm2.weight", d);
-    b->norm2_b = take_one(plan, "layer_norm2.bias", d);
+    b->norm2_w = take_norm(plan, "layer_norm2.weight", i, AKIN__GUIDE_NORM2);
+    b->norm2_b = take_norm(plan, "layer_norm2.bias", i, AKIN__GUIDE_NORM2);
     m.fc1 = take_linear(plan, "mlp.fc1.weight", c->mlp, d);
     b->fc1_b = take_one(plan, "mlp.fc1.bias", c->mlp);
     m.fc2 = take_linear(plan, "mlp.fc2.weight", d, c->mlp);
     b->fc2_b = take_one(plan, "mlp.fc2.bias", d);
-    place_block(plan, b, &m);
+    place_block(plan, b, i, &m);
 }
 
 static void lay_dinov2_block(struct plan *plan, struct akin__block *b, size_t i)
@@ -232,8 +262,8 @@ static void lay_dinov2_block(struct plan *plan, struct akin__block *b, size_t i)
     const size_t d = c->width, hidden = c->swiglu ? 2 * c->mlp : c->mlp;
     struct matrices m;
     snprintf(plan->prefix, sizeof plan->prefix, "encoder.layer.%zu.", i);
-    b->norm1_w = take_one(plan, "norm1.weight", d);
-    b->norm1_b = take_one(plan, "norm1.bias", d);
+    b->norm1_w = take_norm(plan, "norm1.weight", i, AKIN__GUIDE_NORM1);
+    b->norm1_b = take_norm(plan, "norm1.bias", i, AKIN__GUIDE_NORM1);
     m.qkv = take_matrix(plan, 2, (const size_t[]){d, d},
                         NAMES("attention.attention.query.weight",
                               "attention.attention.key.weight",
@@ -246,8 +276,8 @@ static void lay_dinov2_block(struct plan *plan, struct akin__block *b, size_t i)
     m.out = take_linear(plan, "attention.output.dense.weight", d, d);
     b->out_b = take_one(plan, "attention.output.dense.bias", d);
     b->out_scale = take_one(plan, "layer_scale1.lambda1", d);
-    b->norm2_w = take_one(plan, "norm2.weight", d);
-    b->norm2_b = take_one(plan, "norm2.bias", d);
+    b->norm2_w = take_norm(plan, "norm2.weight", i, AKIN__GUIDE_NORM2);
+    b->norm2_b = take_norm(plan, "norm2.bias", i, AKIN__GUIDE_NORM2);
     m.fc1 = take_linear(plan,
                         c->swiglu ? "mlp.weights_in.weight" : "mlp.fc1.weight",
                         hidden, d);
@@ -259,7 +289,7 @@ static void lay_dinov2_block(struct plan *plan, struct akin__block *b, size_t i)
     b->fc2_b =
         take_one(plan, c->swiglu ? "mlp.weights_out.bias" : "mlp.fc2.bias", d);
     b->fc2_scale = take_one(plan, "layer_scale2.lambda1", d);
-    place_block(plan, b, &m);
+    place_block(plan, b, i, &m);
 }
 
 /* What the tokens start from, as it lies in the file. */
@@ -273,7 +303,7 @@ static void place_whole(struct plan *plan, struct akin__packed *packed,
                         akin_precision type, struct item *item, size_t n,
                         size_t k)
 {
-    place(plan, item, packed, type, 0, n, 0, k);
+    place(plan, item, packed, type, 0, n, 0, k, 0);
 }
 
 static void lay_clip(struct plan *plan, struct tables *tables)
@@ -340,6 +370,20 @@ static void lay_out(struct plan *plan, struct tables *tables)
     n->start = reserve_floats(plan, n->tokens * n->config.width);
 }
 
+/* Divide a norm's channels and multiply the weights that they meet. */
+static void apply_smoothing(const struct plan *plan, const struct item *item,
+                            float *floats)
+{
+    const struct akin__guide *guide;
+    if (!plan->guides || !item->smoothing)
+        return;
+    guide = &plan->guides->guide[item->smoothing];
+    for (size_t i = 0; i < item->parts * item->floats; i++) {
+        const float by = guide->smooth[i % guide->k];
+        floats[i] = item->columns ? floats[i] * by : floats[i] / by;
+    }
+}
+
 /* Read, hash and place one item; any thread. */
 static akin_status load_item(void *context, size_t i, int thread,
                              akin_error *err)
@@ -358,10 +402,12 @@ static akin_status load_item(void *context, size_t i, int thread,
     for (size_t part = 0; part < item->parts; part++)
         AKIN_TRY(akin__weights_load(plan->weights, item->part[part],
                                     floats + part * item->floats, hash, err));
+    apply_smoothing(plan, item, floats);
     for (struct piece *p = item->pieces; p; p = p->next)
-        AKIN_TRY(akin__pack(plan->network->kernels, p->packed,
-                            floats + p->row * item->columns + p->column,
-                            item->columns, err));
+        AKIN_TRY(akin__pack(
+            plan->network->kernels, p->packed,
+            floats + p->row * item->columns + p->column, item->columns,
+            plan->guides ? &plan->guides->guide[p->guide].common : NULL, err));
 out:
     akin__hash_close(&hash, item->digest);
     if (item->columns)
@@ -440,10 +486,12 @@ static akin_status check_input(const struct akin__network *n, akin_error *err)
 }
 
 static akin_status build(struct akin__network *n,
-                         const struct akin__weights *weights, int threads,
+                         const struct akin__weights *weights,
+                         const struct akin__guides *guides, int threads,
                          akin_error *err)
 {
-    struct plan plan = {.network = n, .weights = weights, .err = err};
+    struct plan plan = {
+        .network = n, .weights = weights, .guides = guides, .err = err};
     struct tables tables = {0};
     akin_status status = AKIN_OK;
     n->parts = (n->config.mlp + AKIN__MLP_PART - 1) / AKIN__MLP_PART;
@@ -469,6 +517,22 @@ out:
     return status;
 }
 
+/* 8 bits are fitted to what the network does in float32. */
+static akin_status calibrate(struct akin__guides **guides,
+                             const struct akin__network *n,
+                             const struct akin__weights *weights, int threads,
+                             akin_error *err)
+{
+    struct akin__network *wide = NULL;
+    akin_status status = AKIN_OK;
+    AKIN_TRY(akin__network_open(&wide, &n->config, weights, n->height, n->width,
+                                n->pool, AKIN_PRECISION_F32, threads, err));
+    AKIN_TRY(akin__guides_open(guides, wide, threads, err));
+out:
+    akin__network_close(&wide);
+    return status;
+}
+
 akin_status akin__network_open(struct akin__network **out,
                                const struct akin__config *config,
                                const struct akin__weights *weights,
@@ -477,6 +541,7 @@ akin_status akin__network_open(struct akin__network **out,
                                akin_error *err)
 {
     akin_status status = AKIN_OK;
+    struct akin__guides *guides = NULL;
     struct akin__network *n = akin__calloc(1, sizeof *n);
     *out = NULL;
     AKIN_CHECK(n, err, AKIN_ENOMEM, "no memory for a network");
@@ -492,10 +557,13 @@ akin_status akin__network_open(struct akin__network **out,
     AKIN_TRY(n->kernels ? AKIN_OK : AKIN_EUSAGE);
     AKIN_TRY(choose_pool(n, pool, err));
     AKIN_TRY(check_input(n, err));
-    AKIN_TRY(build(n, weights, threads, err));
+    if (precision == AKIN_PRECISION_INT8)
+        AKIN_TRY(calibrate(&guides, n, weights, threads, err));
+    AKIN_TRY(build(n, weights, guides, threads, err));
     *out = n;
     n = NULL;
 out:
+    akin__guides_close(&guides);
     akin__network_close(&n);
     return status;
 }
