@@ -226,11 +226,11 @@ ALWAYS_INLINE vec normal_tail(vec z)
     return p * t * exponential(z * z * -0.5f);
 }
 
+/* x Phi(x) = max(x, 0) - |x| Phi(-|x|) on either side of 0. */
 ALWAYS_INLINE vec gelu(vec x)
 {
-    const ivec negative = x < splat(0);
-    const vec tail = normal_tail(choose(negative, -x, x));
-    return x * choose(negative, tail, 1.0f - tail);
+    const vec size = (vec)((ivec)x & INT32_MAX);
+    return larger(splat(0), x) - size * normal_tail(size);
 }
 
 ALWAYS_INLINE vec activate(enum akin__activation activation, vec x)
