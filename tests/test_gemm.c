@@ -98,8 +98,9 @@ static void make_packed(struct scene *s)
             for (size_t i = 0; i < c->k; i++)
                 w[i] = bf16_value(h[i]);
         } else if (c->type == AKIN_PRECISION_INT8) {
-            const float unit =
-                akin__quantize(w, c->k, table->tiles[2].group, NULL, q);
+            float unit;
+            akin__quantize(1, c->k, w, c->k, table->tiles[2].group, NULL, q,
+                           &unit);
             for (size_t i = 0; i < c->k; i++)
                 w[i] = unit * (float)q[i];
         }

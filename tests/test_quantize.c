@@ -6,6 +6,15 @@
 
 #include "math/quantize.h"
 
+/* One column. */
+static float quantize(const float *w, size_t k, size_t group,
+                      const struct akin__common *common, int8_t *q)
+{
+    float scale;
+    akin__quantize(1, k, w, k, group, common, q, &scale);
+    return scale;
+}
+
 enum { MOST_K = 3072 };
 
 static uint32_t seed = 1;
@@ -61,7 +70,7 @@ static void a_free_column_is_no_worse_than_the_plain_way(void)
     for (int i = 0; i < 20 * LENGTHS; i++) {
         const size_t k = lengths[i % LENGTHS];
         random_column(w, k, (float)(i % 7));
-        const float scale = akin__quantize(w, k, 0, NULL, q);
+        const float scale = quantize(w, k, 0, NULL, q);
         /* 1 + 1e-6: the fitted scale is a float. */
         EXPECT(squared_error(w, k, scale, q) <=
                plain_error(w, k, 127) * (1 + 1e-6) + 1e-12);
@@ -95,12 +104,12 @@ static void a_column_of_group_4_obeys_the_rules(void)
     for (int i = 0; i < 20 * LENGTHS; i++) {
         const size_t k = lengths[i % LENGTHS];
         random_column(w, k, (float)(i % 7) * 3);
-        akin__quantize(w, k, 4, NULL, q);
+        quantize(w, k, 4, NULL, q);
         expect_rules(q, k);
     }
     for (int i = 0; i < MOST_K; i++)
         w[i] = i % 3 ? 1 : -1; /* each lane is as bad as all others */
-    akin__quantize(w, MOST_K, 4, NULL, q);
+    quantize(w, MOST_K, 4, NULL, q);
     expect_rules(q, MOST_K);
 }
 
@@ -112,7 +121,7 @@ static void group_4_is_better_than_7_bits_over_many_columns(void)
     double error = 0, plain = 0;
     for (int i = 0; i < 50; i++) {
         random_column(w, 768, 0);
-        const float scale = akin__quantize(w, 768, 4, NULL, q);
+        const float scale = quantize(w, 768, 4, NULL, q);
         error += squared_error(w, 768, scale, q);
         plain += plain_error(w, 768, 63);
     }
@@ -157,9 +166,9 @@ static void errors_along_a_common_direction_cancel(void)
             float w[768];
             int8_t q[768];
             random_column(w, 768, 0);
-            float scale = akin__quantize(w, 768, group, NULL, q);
+            float scale = quantize(w, 768, group, NULL, q);
             apart += fabs(product_error(w, 768, scale, q, error));
-            scale = akin__quantize(w, 768, group, &common, q);
+            scale = quantize(w, 768, group, &common, q);
             together += fabs(product_error(w, 768, scale, q, error));
         }
         if (!EXPECT(together < 0.2 * apart))
@@ -178,7 +187,7 @@ static void a_weight_goes_to_a_value_beside_it(void)
         float w[768];
         int8_t q[768];
         random_column(w, 768, 0);
-        const float scale = akin__quantize(w, 768, 0, &common, q);
+        const float scale = quantize(w, 768, 0, &common, q);
         for (int j = 0; j < 768; j++)
             EXPECT(fabsf(q[j] - w[j] / scale) < 1.001f);
     }
@@ -194,8 +203,34 @@ static void columns_rounded_together_obey_the_rules(void)
         const size_t k = lengths[i % LENGTHS];
         fill_common(k, error, share);
         random_column(w, k, (float)(i % 7) * 3);
-        akin__quantize(w, k, 4, &common, q);
+        quantize(w, k, 4, &common, q);
         expect_rules(q, k);
+    }
+}
+
+static void columns_do_not_depend_on_each_other(void)
+{
+    enum { COLUMNS = 19, WIDE = 100, LD = 103 };
+    static float error[WIDE][AKIN__COMMON], share[WIDE][AKIN__COMMON];
+    const struct akin__common common = {error, share};
+    fill_common(WIDE, error, share);
+    for (int way = 0; way < 4; way++) {
+        const size_t group = way % 2 ? 4 : 0;
+        const struct akin__common *with = way < 2 ? NULL : &common;
+        float w[COLUMNS * LD], scale[COLUMNS];
+        int8_t q[COLUMNS * WIDE], one[WIDE];
+        for (int c = 0; c < COLUMNS; c++)
+            random_column(w + c * LD, WIDE, (float)(c % 7) * 3);
+        for (int i = 0; i < WIDE; i++) {
+            w[2 * LD + i] = 0;
+            w[3 * LD + i] = NAN;
+        }
+        akin__quantize(COLUMNS, WIDE, w, LD, group, with, q, scale);
+        for (int c = 0; c < COLUMNS; c++) {
+            const float alone = quantize(w + c * LD, WIDE, group, with, one);
+            EXPECT(memcmp(&alone, &scale[c], sizeof alone) == 0);
+            EXPECT(memcmp(one, q + c * WIDE, sizeof one) == 0);
+        }
     }
 }
 
@@ -205,7 +240,7 @@ static void a_column_of_zeros_has_scale_zero(void)
     int8_t q[20];
     for (size_t group = 0; group <= 4; group += 4) {
         memset(q, 1, sizeof q);
-        EXPECT(akin__quantize(w, 20, group, NULL, q) == 0);
+        EXPECT(quantize(w, 20, group, NULL, q) == 0);
         for (int i = 0; i < 20; i++)
             EXPECT_INT(q[i], 0);
     }
@@ -219,7 +254,7 @@ static void a_column_that_is_not_finite_has_scale_nan(void)
         float w[40];
         random_column(w, 40, 0);
         w[i / 3] = odd[i % 3];
-        EXPECT(isnan(akin__quantize(w, 40, i % 2 * 4, NULL, q)));
+        EXPECT(isnan(quantize(w, 40, i % 2 * 4, NULL, q)));
         EXPECT_INT(q[1], 0);
     }
 }
@@ -232,7 +267,7 @@ static void scales_of_all_sizes_come_back(void)
         for (int i = 0; i < 32; i++)
             w[i] = (float)(i % 5 - 2) * 0.5f * size;
         for (size_t group = 0; group <= 4; group += 4) {
-            const float scale = akin__quantize(w, 32, group, NULL, q);
+            const float scale = quantize(w, 32, group, NULL, q);
             EXPECT(fabsf(scale * q[0] / w[0] - 1) < 0.01f);
             EXPECT(fabsf(scale * q[4] / w[4] - 1) < 0.01f);
         }
@@ -288,6 +323,7 @@ int main(void)
     RUN(errors_along_a_common_direction_cancel);
     RUN(a_weight_goes_to_a_value_beside_it);
     RUN(columns_rounded_together_obey_the_rules);
+    RUN(columns_do_not_depend_on_each_other);
     RUN(a_column_of_zeros_has_scale_zero);
     RUN(a_column_that_is_not_finite_has_scale_nan);
     RUN(scales_of_all_sizes_come_back);

@@ -57,13 +57,12 @@ static void pack_int8(const struct akin__tiles *tiles, struct akin__packed *b,
     for (size_t at = 0; at < b->n; at += tiles->cols, to += panel) {
         const size_t count = smaller(b->n - at, tiles->cols);
         memset(q + count * b->k, 0, (tiles->cols - count) * b->k);
+        akin__quantize(count, b->k, source + at * ld, ld, tiles->group, common,
+                       q, b->column_scale + at);
         for (size_t j = 0; j < count; j++) {
-            int8_t *column = q + j * b->k;
-            b->column_scale[at + j] = akin__quantize(
-                source + (at + j) * ld, b->k, tiles->group, common, column);
             b->column_sum[at + j] = 0;
             for (size_t i = 0; i < b->k; i++)
-                b->column_sum[at + j] += column[i];
+                b->column_sum[at + j] += q[j * b->k + i];
         }
         akin__pack_int8(tiles->cols, b->k, tiles->group, q, to);
     }

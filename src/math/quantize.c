@@ -280,32 +280,57 @@ static void approach(quad chunk[QUADS], size_t at, float wanted)
     chunk[at / 4][at % 4] = now;
 }
 
+/* Columns side by side: what a weight is to be waits for the one before it in
+ * its column, and a processor fills the wait with the others'. */
+enum { STRIP = 8 };
+
+struct column {
+    const float *w; /* [k] */
+    int8_t *q;      /* [k] */
+    float inverse;
+    struct errors errors;
+    quad x[QUADS], fitted[QUADS]; /* of the chunk under way */
+};
+
+static inline void load_chunk(struct column *column, size_t k, size_t at,
+                              size_t group, const struct akin__common *common)
+{
+    const size_t count = k - at < CHUNK ? k - at : CHUNK;
+    load(column->w, k, at, column->inverse, column->x);
+    if (group)
+        fit_wanted(column->x, count, common->share + at, &column->errors,
+                   column->fitted);
+}
+
+/* Weight `i` of the chunk, which is weight `at` of the column. */
+static inline void round_one(struct column *column, size_t i, size_t at,
+                             size_t group, const struct akin__common *common)
+{
+    const float given = column->x[i / 4][i % 4];
+    const float wanted = given - made_up(&column->errors, common->share[at]);
+    const float nearest = rounded(splat(wanted))[0];
+    if (group)
+        approach(column->fitted, i, nearest);
+    const float got = group ? column->fitted[i / 4][i % 4] : nearest;
+    add_error(&column->errors, common->error[at], got - given);
+    column->q[at] = (int8_t)got;
+}
+
 /* Weight by weight, each rounded so that it makes up for its share of the
  * errors before it (Frantar et al. 2023, GPTQ, for inputs that share few
  * directions). Where lanes have rules, all of a chunk first obey them and then
  * each weight goes as far towards what is wanted as the others leave room. */
-static void quantize_together(const float *w, size_t k, size_t group,
-                              float inverse, const struct akin__common *common,
-                              int8_t *q)
+static void quantize_together(size_t columns, struct column column[STRIP],
+                              size_t k, size_t group,
+                              const struct akin__common *common)
 {
-    struct errors errors = {{{0}}};
-    quad x[QUADS], fitted[QUADS];
     for (size_t at = 0; at < k; at += CHUNK) {
         const size_t count = k - at < CHUNK ? k - at : CHUNK;
-        load(w, k, at, inverse, x);
-        if (group)
-            fit_wanted(x, count, common->share + at, &errors, fitted);
-        for (size_t i = 0; i < count; i++) {
-            const float given = x[i / 4][i % 4];
-            const float wanted =
-                given - made_up(&errors, common->share[at + i]);
-            const float nearest = rounded(splat(wanted))[0];
-            if (group)
-                approach(fitted, i, nearest);
-            const float got = group ? fitted[i / 4][i % 4] : nearest;
-            add_error(&errors, common->error[at + i], got - given);
-            q[at + i] = (int8_t)got;
-        }
+        for (size_t c = 0; c < columns; c++)
+            load_chunk(&column[c], k, at, group, common);
+        for (size_t i = 0; i < count; i++)
+            for (size_t c = 0; c < columns; c++)
+                round_one(&column[c], i, at + i, group, common);
     }
 }
 
@@ -328,19 +353,43 @@ static float quantize_apart(const float *w, size_t k, size_t group,
     return sum_of(both) / sum_of(square) / inverse;
 }
 
-float akin__quantize(const float *w, size_t k, size_t group,
-                     const struct akin__common *common, int8_t *q)
+/* Up to STRIP columns. */
+static void quantize_strip(size_t columns, size_t k, const float *w, size_t ld,
+                           size_t group, const struct akin__common *common,
+                           int8_t *q, float *scale)
 {
-    const float peak = peak_of(w, k);
-    if (!(peak >= least_peak)) {
-        memset(q, 0, k);
-        return isnan(peak) ? NAN : 0;
+    struct column together[STRIP];
+    size_t count = 0;
+    for (size_t c = 0; c < columns; c++) {
+        const float *from = w + c * ld;
+        int8_t *to = q + c * k;
+        const float peak = peak_of(from, k);
+        if (!(peak >= least_peak)) {
+            memset(to, 0, k);
+            scale[c] = isnan(peak) ? NAN : 0;
+            continue;
+        }
+        const float inverse = best_inverse(from, k, group, MOST / peak);
+        if (common) {
+            together[count++] =
+                (struct column){.w = from, .q = to, .inverse = inverse};
+            scale[c] = 1 / inverse;
+        } else {
+            scale[c] = quantize_apart(from, k, group, inverse, to);
+        }
     }
-    const float inverse = best_inverse(w, k, group, MOST / peak);
-    if (!common)
-        return quantize_apart(w, k, group, inverse, q);
-    quantize_together(w, k, group, inverse, common, q);
-    return 1 / inverse;
+    quantize_together(count, together, k, group, common);
+}
+
+void akin__quantize(size_t columns, size_t k, const float *w, size_t ld,
+                    size_t group, const struct akin__common *common, int8_t *q,
+                    float *scale)
+{
+    for (size_t at = 0; at < columns; at += STRIP) {
+        const size_t left = columns - at;
+        quantize_strip(left < STRIP ? left : STRIP, k, w + at * ld, ld, group,
+                       common, q + at * k, scale + at);
+    }
 }
 
 /* ------------------------------------------------------------- panels -- */

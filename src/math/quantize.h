@@ -35,13 +35,15 @@ struct akin__common {
 };
 
 /*
- * Column w [k] as q [k], w ~ scale * q; returns the scale. A column beyond
- * k counts as zeros for the rules. Zeros give zeros and scale 0; a column that
- * is not finite gives zeros and scale NaN, so that what it touches shows it.
- * `common` is NULL or [k]: NULL rounds each weight for itself.
+ * Columns w [columns] of k weights each, ld apart, as q [columns][k] with scale
+ * [columns], w ~ scale * q. A column beyond k counts as zeros for the rules.
+ * Zeros give zeros and scale 0; a column that is not finite gives zeros and
+ * scale NaN, so that what it touches shows it. `common` is NULL or [k]: NULL
+ * rounds each weight for itself. A column's bits do not depend on the others.
  */
-float akin__quantize(const float *w, size_t k, size_t group,
-                     const struct akin__common *common, int8_t *q);
+void akin__quantize(size_t columns, size_t k, const float *w, size_t ld,
+                    size_t group, const struct akin__common *common, int8_t *q,
+                    float *scale);
 
 /*
  * Write q [cols][k] as a panel of k rounded up to a multiple of 16 (K below),
