@@ -15,12 +15,20 @@ static size_t smaller(size_t a, size_t b)
     return a < b ? a : b;
 }
 
+/* Whether the panels have more than B: a column beyond n or a row beyond k. */
+static bool is_padded(const struct akin__packed *b, size_t cols)
+{
+    return b->n % cols ||
+           akin__steps(b->type, b->k) != b->k * akin__steps(b->type, 16) / 16;
+}
+
 static void pack_f32(const struct akin__packed *b, size_t cols,
                      const float *source, size_t ld)
 {
     const size_t steps = akin__steps(b->type, b->k);
     float *to = b->panels;
-    memset(to, 0, (b->n + cols - 1) / cols * cols * steps * sizeof *to);
+    if (is_padded(b, cols))
+        memset(to, 0, (b->n + cols - 1) / cols * cols * steps * sizeof *to);
     for (size_t at = 0; at < b->n; at += cols, to += steps * cols) {
         const size_t count = smaller(b->n - at, cols);
         for (size_t i = 0; i < b->k; i++)
@@ -35,7 +43,8 @@ static void pack_bf16(const struct akin__kernels *kernels,
 {
     const size_t steps = akin__steps(b->type, b->k);
     uint16_t *to = b->panels;
-    memset(to, 0, (b->n + cols - 1) / cols * cols * steps * 4);
+    if (is_padded(b, cols))
+        memset(to, 0, (b->n + cols - 1) / cols * cols * steps * 4);
     for (size_t at = 0; at < b->n; at += cols, to += steps * cols * 2) {
         const size_t count = smaller(b->n - at, cols);
         for (size_t j = 0; j < count; j++) {

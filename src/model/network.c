@@ -394,7 +394,8 @@ static akin_status load_item(void *context, size_t i, int thread,
     akin_status status = AKIN_OK;
     float *floats = item->plain;
     (void)thread;
-    AKIN_TRY(akin__hash_open(&hash, AKIN__SHA256, err));
+    if (!plan->guides)
+        AKIN_TRY(akin__hash_open(&hash, AKIN__SHA256, err));
     if (item->columns)
         floats = akin__alloc(item->parts * item->floats, sizeof *floats);
     AKIN_CHECK(floats, err, AKIN_ENOMEM, "no memory for tensor %s",
@@ -421,6 +422,8 @@ static akin_status load(struct plan *plan, int threads, akin_error *err)
     struct akin__hash *hash = NULL;
     akin_status status = AKIN_OK;
     AKIN_TRY(akin__parallel(threads, plan->count, load_item, plan, err));
+    if (plan->guides) /* the float32 network has read and hashed the same */
+        goto out;
     AKIN_TRY(akin__hash_open(&hash, AKIN__SHA256, err));
     for (size_t i = 0; i < plan->count; i++)
         akin__hash_add(hash, plan->items[i].digest, 32);
@@ -517,9 +520,10 @@ out:
     return status;
 }
 
-/* 8 bits are fitted to what the network does in float32. */
+/* 8 bits are fitted to what the network does in float32, which also has the
+ * digest. */
 static akin_status calibrate(struct akin__guides **guides,
-                             const struct akin__network *n,
+                             struct akin__network *n,
                              const struct akin__weights *weights, int threads,
                              akin_error *err)
 {
@@ -528,6 +532,7 @@ static akin_status calibrate(struct akin__guides **guides,
     AKIN_TRY(akin__network_open(&wide, &n->config, weights, n->height, n->width,
                                 n->pool, AKIN_PRECISION_F32, threads, err));
     AKIN_TRY(akin__guides_open(guides, wide, threads, err));
+    memcpy(n->digest, wide->digest, sizeof n->digest);
 out:
     akin__network_close(&wide);
     return status;

@@ -32,7 +32,8 @@ akin_status akin__weights_check(const struct akin__weights *weights,
 
 /*
  * A tensor that akin__weights_check has passed, as float32 into `out` [its
- * elements]; its name, shape and bytes in the file are added to `hash`.
+ * elements]; its name, shape and bytes in the file are added to `hash`, or
+ * to nothing when that is NULL.
  */
 akin_status akin__weights_load(const struct akin__weights *weights,
                                const char *name, float *out,
