@@ -182,7 +182,8 @@ typedef struct akin_model_options {
  * cache, or by the path of a folder with config.json and weights. Never
  * downloads: see akin_hub_pull.
  * Errors: AKIN_ENOTFOUND when no weights are at hand (the message names the
- * command that fetches them), AKIN_EMODEL, AKIN_EFORMAT, AKIN_EIO, AKIN_ENOMEM.
+ * command that fetches them), AKIN_EMODEL, AKIN_EFORMAT, AKIN_EIO, AKIN_ENOMEM,
+ * AKIN_EUSAGE for a precision that is none.
  */
 AKIN_API akin_status akin_model_open(akin_model **model, const char *name,
                                      const akin_model_options *options,

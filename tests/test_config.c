@@ -174,8 +174,19 @@ static void sizes_are_bounded(void)
             "patch_size 500 is above image_size 224");
 }
 
+static void a_precision_that_is_none_is_refused(void)
+{
+    const akin_model_options options = {
+        .size = sizeof options,
+        .precision = (akin_precision)(AKIN_PRECISION_INT8 + 1)};
+    akin_model *model = NULL;
+    EXPECT(akin_model_open(&model, "nowhere", &options, &err) == AKIN_EUSAGE);
+    EXPECT(model == NULL);
+}
+
 int main(void)
 {
+    RUN(a_precision_that_is_none_is_refused);
     const int fd = mkstemp(path);
     if (fd < 0)
         return 1;

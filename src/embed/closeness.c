@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "akin.h"
+#include "base/dot.h"
 #include "base/error.h"
 #include "base/memory.h"
 #include "base/thread.h"
@@ -19,20 +20,6 @@ struct comparison {
     double *cosine; /* [count] of a row's two vectors */
     char *same;     /* [count] whether the nearest neighbour is */
 };
-
-/* In eight sums, which a compiler keeps in one register. */
-static float dot(const float *a, const float *b, size_t dim)
-{
-    float sum[8] = {0};
-    size_t i = 0;
-    for (; i + 8 <= dim; i += 8)
-        for (size_t j = 0; j < 8; j++)
-            sum[j] += a[i + j] * b[i + j];
-    for (; i < dim; i++)
-        sum[0] += a[i] * b[i];
-    return ((sum[0] + sum[4]) + (sum[1] + sum[5])) +
-           ((sum[2] + sum[6]) + (sum[3] + sum[7]));
-}
 
 /* A copy of rows [count][dim] of length one; NULL when memory is short. */
 static float *unit_rows(const float *rows, size_t count, size_t dim)
@@ -60,7 +47,7 @@ static size_t nearest(const float *rows, size_t count, size_t dim, size_t item,
     *best = -2;
     for (size_t i = 0; i < count; i++) {
         const float cosine =
-            i == item ? -3 : dot(rows + item * dim, rows + i * dim, dim);
+            i == item ? -3 : akin__dot(rows + item * dim, rows + i * dim, dim);
         if (cosine > *best) {
             *best = cosine;
             found = i;
@@ -79,8 +66,9 @@ static akin_status compare_row(void *context, size_t item, int thread,
     (void)err;
     nearest(c->reference, c->count, c->dim, item, &best);
     const size_t found = nearest(c->vectors, c->count, c->dim, item, &ignored);
-    c->same[item] = found != item &&
-                    dot(row, c->reference + found * c->dim, c->dim) >= best;
+    c->same[item] =
+        found != item &&
+        akin__dot(row, c->reference + found * c->dim, c->dim) >= best;
     return AKIN_OK;
 }
 

@@ -132,6 +132,9 @@ akin_status akin_model_open(akin_model **out, const char *name,
     AKIN_CHECK(model, err, AKIN_ENOMEM, "%s: no memory", name);
     if (!options)
         options = &defaults;
+    AKIN_CHECK(options->precision <= AKIN_PRECISION_INT8, err, AKIN_EUSAGE,
+               "%s: no precision has the number %d", name,
+               (int)options->precision);
     AKIN_TRY(akin__weights_locate(name, options->revision, &model->place, err));
     AKIN_TRY(rename_model(model, options->name, err));
     model->exif = options->exif;

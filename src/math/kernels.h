@@ -68,7 +68,8 @@ struct akin__kernels {
                    const struct akin__epilogue *epilogue, void *out, size_t ld);
 
     /* out [n] = (x - mean) / sqrt(variance + eps) * weight + bias; out may be
-     * x. Variance over n, as torch.nn.LayerNorm. */
+     * x. Variance over n, as torch.nn.LayerNorm. Absolute error < 2e-5 for
+     * weights up to 1 and a mean of up to three deviations. */
     void (*layer_norm)(size_t n, const float *x, const float *weight,
                        const float *bias, float eps, float *out);
 
@@ -83,7 +84,8 @@ struct akin__kernels {
 
     /* out [n] = exp(scale * (row - max of row)); their sum comes back. `out`
      * is float and may be row, or bf16 where `narrow`. Both have room for whole
-     * lines of 64 bytes; what out has behind n in its last register is 0. */
+     * lines of 64 bytes; what out has behind n in its last register is 0.
+     * Divided by the sum, off by < 5e-7; as bf16, by < 1 / 256 of itself. */
     float (*exponentials)(size_t n, const float *row, float scale, bool narrow,
                           void *out);
 

@@ -36,6 +36,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "base/dot.h"
 #include "base/error.h"
 #include "base/memory.h"
 #include "base/thread.h"
@@ -139,20 +140,6 @@ static void make_picture(uint32_t number, size_t height, size_t width,
 
 /* ------------------------------------------------------------- inputs -- */
 
-/* In eight sums, which a compiler keeps in registers. */
-static float dot(const float *a, const float *b, size_t n)
-{
-    float sum[8] = {0};
-    size_t i = 0;
-    for (; i + 8 <= n; i += 8)
-        for (size_t j = 0; j < 8; j++)
-            sum[j] += a[i + j] * b[i + j];
-    for (; i < n; i++)
-        sum[0] += a[i] * b[i];
-    return ((sum[0] + sum[4]) + (sum[1] + sum[5])) +
-           ((sum[2] + sum[6]) + (sum[3] + sum[7]));
-}
-
 static void add(float *sum, const float *x, float times, size_t n)
 {
     for (size_t i = 0; i < n; i++)
@@ -203,10 +190,10 @@ static bool make_even(const struct akin__rows *a, size_t m, size_t k,
  * long; zeros when nothing is left. */
 static void straighten(float *x, const float *earlier, size_t count, size_t k)
 {
-    const float before = dot(x, x, k);
+    const float before = akin__dot(x, x, k);
     for (size_t i = 0; i < count; i++)
-        add(x, earlier + i * k, -dot(x, earlier + i * k, k), k);
-    const float left = dot(x, x, k);
+        add(x, earlier + i * k, -akin__dot(x, earlier + i * k, k), k);
+    const float left = akin__dot(x, x, k);
     const float scale = left > 1e-6f * before ? 1 / sqrtf(left) : 0;
     for (size_t i = 0; i < k; i++)
         x[i] *= scale;
@@ -225,13 +212,13 @@ static void find_directions(const float *rows, size_t m, size_t k, size_t count,
         for (int i = 0; i < ITERATIONS; i++) {
             memset(next, 0, k * sizeof *next);
             for (size_t r = 0; r < m; r++)
-                add(next, rows + r * k, dot(rows + r * k, at, k), k);
+                add(next, rows + r * k, akin__dot(rows + r * k, at, k), k);
             memcpy(at, next, k * sizeof *at);
             straighten(at, directions, d, k);
         }
         double squares = 0;
         for (size_t r = 0; r < m; r++) {
-            const double along = (double)dot(rows + r * k, at, k);
+            const double along = (double)akin__dot(rows + r * k, at, k);
             squares += along * along;
         }
         length[d] = (float)sqrt(squares / (double)m);
