@@ -245,6 +245,27 @@ akin_status akin__sql_path(struct akin__catalog *c, sqlite3_stmt *statement,
     return AKIN_OK;
 }
 
+akin_status akin__catalog_pages(struct akin__catalog *c,
+                                void (*bad)(void *context, uint64_t page),
+                                void *context, akin_error *err)
+{
+    uint8_t page[AKIN__PAGE_BYTES];
+    sqlite3_file *file = NULL;
+    sqlite3_int64 bytes = 0;
+    int rc =
+        sqlite3_file_control(c->db, "main", SQLITE_FCNTL_FILE_POINTER, &file);
+    if (!rc)
+        rc = file->pMethods->xFileSize(file, &bytes);
+    for (sqlite3_int64 at = 0; !rc && at < bytes; at += AKIN__PAGE_BYTES) {
+        rc = file->pMethods->xRead(file, page, sizeof page, at);
+        if (rc == SQLITE_IOERR_DATA)
+            bad(context, (uint64_t)(at / AKIN__PAGE_BYTES) + 1);
+        if (rc == SQLITE_IOERR_DATA || rc == SQLITE_IOERR_SHORT_READ)
+            rc = SQLITE_OK;
+    }
+    return rc ? catalog_fail(c, rc, err) : AKIN_OK;
+}
+
 /* ---------------------------------------------------- opening ---------- */
 
 /* Why a file that cannot be read as a catalog is none: its first 100 bytes,

@@ -59,6 +59,12 @@ akin_status akin__sql_run(struct akin__catalog *catalog, akin_error *err,
 akin_status akin__sql_number(struct akin__catalog *catalog, int64_t *number,
                              akin_error *err, const char *sql);
 
+/* Calls `bad` for each page of the file whose checksum does not hold, also for
+ * those that no table uses. AKIN_EIO. */
+akin_status akin__catalog_pages(struct akin__catalog *catalog,
+                                void (*bad)(void *context, uint64_t page),
+                                void *context, akin_error *err);
+
 /* A path column: bytes without a zero, ended by one; valid until the next step.
  * AKIN_ECORRUPT when it is none. */
 akin_status akin__sql_path(struct akin__catalog *catalog,
