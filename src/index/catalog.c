@@ -95,9 +95,8 @@ static akin_status catalog_fail(const struct akin__catalog *c, int rc,
     case SQLITE_NOTADB:
     case SQLITE_CORRUPT:
         return akin__fail(err, AKIN_ECORRUPT,
-                          "%s/catalog.db: damaged: %s; restore the folder "
-                          "from a copy, or delete it and index again",
-                          c->shown, sqlite3_errstr(rc));
+                          "%s/catalog.db: damaged: %s" AKIN__WAY_OUT, c->shown,
+                          sqlite3_errstr(rc));
     default:
         break;
     }
@@ -106,8 +105,7 @@ static akin_status catalog_fail(const struct akin__catalog *c, int rc,
     if (rc == SQLITE_IOERR_DATA)
         return akin__fail(err, AKIN_ECORRUPT,
                           "%s/catalog.db: damaged: page %lu has a wrong "
-                          "checksum; restore the folder from a copy, or "
-                          "delete it and index again",
+                          "checksum" AKIN__WAY_OUT,
                           c->shown, (unsigned long)akin__vfs_bad_page(c->db));
     return io_failure(c, rc, err);
 }

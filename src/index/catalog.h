@@ -18,6 +18,9 @@ enum { AKIN__INDEX_VERSION = 2 };
 /* Longest path that SQLite opens, less the length of "-journal". */
 enum { AKIN__CATALOG_PATH_MAX = 500 };
 
+/* How a message of damage ends. */
+#define AKIN__WAY_OUT "; `akin repair` keeps what holds"
+
 struct akin__catalog {
     sqlite3 *db;
     const char *shown;      /* the path that messages name; the index's */

@@ -38,6 +38,9 @@ void akin__check_tell(struct akin__check *check, const char *stored,
     va_start(arguments, format);
     vsnprintf(line, sizeof line, format, arguments);
     va_end(arguments);
+    char *way_out = strstr(line, AKIN__WAY_OUT); /* said once, at the end */
+    if (way_out)
+        *way_out = 0;
     akin__printable(text, sizeof text, line);
     char *path = stored ? akin__shown_path(check->index, stored) : NULL;
     check->options.problem(check->options.context, text, path);

@@ -190,10 +190,10 @@ akin_status akin__rows_check(const struct akin__rows *rows, uint64_t row,
 {
     if (akin__crc32(floats, akin__row_bytes(rows)) == crc)
         return AKIN_OK;
-    return akin__fail(err, AKIN_ECORRUPT,
-                      "%s: damaged: row %llu has a wrong checksum; restore "
-                      "the folder from a copy, or delete it and index again",
-                      rows->file.path, (unsigned long long)row);
+    return akin__fail(
+        err, AKIN_ECORRUPT,
+        "%s: damaged: row %llu has a wrong checksum" AKIN__WAY_OUT,
+        rows->file.path, (unsigned long long)row);
 }
 
 akin_status akin__rows_finite(const struct akin__rows *rows,
