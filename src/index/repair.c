@@ -176,9 +176,12 @@ static akin_status copy_rows(struct repair *r, int64_t id, akin_error *why,
             continue;
         }
         r->kept[sqlite3_column_int64(s, 1)]++;
-        status = copy_record(
-            r, s, "INSERT INTO rows(file, model, row, crc) VALUES(?, ?, ?, ?)",
-            err);
+        status = akin__sql_run(&r->to, err,
+                               "INSERT INTO rows(file, model, row, crc) "
+                               "VALUES(?, ?, ?, ?)",
+                               "iiii", id, sqlite3_column_int64(s, 1),
+                               sqlite3_column_int64(s, 2),
+                               sqlite3_column_int64(s, 3));
         if (!status)
             status = akin__check_row(&r->check, err);
         if (status) {
