@@ -7,7 +7,9 @@
  *                                           the index, as model "made"
  *   makeindex search INDEX QUERIES DIM K    a line for each query in the raw
  *                                           file: path, tab, cosine, ...
- *   makeindex export INDEX FORMAT FILE      FORMAT: faiss, npy or jsonl
+ *   makeindex pairs INDEX THRESHOLD         a line for each pair of rows of
+ * that cosine or more: row, row, cosine makeindex export INDEX FORMAT FILE
+ * FORMAT: faiss, npy or jsonl
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +20,7 @@
 #include "base/memory.h"
 #include "base/text.h"
 #include "index/index.h"
+#include "index/pairs.h"
 
 static int fail(const akin_error *err)
 {
@@ -100,6 +103,47 @@ static int search(const char *path, const char *raw, size_t dim, size_t k)
     return 0;
 }
 
+static akin_status
+print_pairs(void *context, const struct akin__near_rows *near, akin_error *err)
+{
+    const struct akin__pairs *pairs = context;
+    float row[AKIN_MAX_DIM];
+    for (size_t i = 0; i < near->count; i++) {
+        const akin_status status =
+            akin__row_list_read(pairs->list, near->b[i], 1, row, err);
+        if (status)
+            return status;
+        const double cosine =
+            akin_cosine(near->row, row, pairs->list->rows.is.dim);
+        if (cosine >= pairs->threshold)
+            printf("%lu\t%lu\t%.9f\n", (unsigned long)pairs->list->row[near->a],
+                   (unsigned long)pairs->list->row[near->b[i]], cosine);
+    }
+    return AKIN_OK;
+}
+
+static int pairs(const char *path, double threshold)
+{
+    akin_index *index;
+    akin_error err;
+    struct akin__row_list list;
+    struct akin__pairs pairs = {
+        .list = &list, .threshold = threshold, .visit = print_pairs};
+    pairs.context = &pairs;
+    if (akin_index_open(&index, path, AKIN_INDEX_READ, &err) ||
+        akin__read_begin(index, &err) || akin__live_load(index, 0, &err) ||
+        akin__row_list_open(&list, index, 0, &err))
+        return fail(&err);
+    akin__read_end(index);
+    const double start = akin__seconds();
+    if (akin__pairs(&pairs, &err))
+        return fail(&err);
+    fprintf(stderr, "%.3f s\n", akin__seconds() - start);
+    akin__row_list_close(&list);
+    akin_index_close(&index);
+    return 0;
+}
+
 static int export(const char *path, const char *format, const char *file)
 {
     akin_index *index;
@@ -123,6 +167,8 @@ int main(int argc, char **argv)
     if (argc == 6 && strcmp(argv[1], "search") == 0)
         return search(argv[2], argv[3], strtoul(argv[4], NULL, 10),
                       strtoul(argv[5], NULL, 10));
+    if (argc == 4 && strcmp(argv[1], "pairs") == 0)
+        return pairs(argv[2], strtod(argv[3], NULL));
     if (argc == 5 && strcmp(argv[1], "export") == 0)
         return export(argv[2], argv[3], argv[4]);
     fprintf(stderr, "makeindex: see the top of makeindex.c\n");
