@@ -182,11 +182,13 @@ static akin_status compare_blocks(struct work *w, const struct desk *desk,
     return status;
 }
 
-static akin_status tell(struct work *w, size_t pairs, akin_error *err)
+/* Thread 0 is the caller's, which progress is called from. */
+static akin_status tell(struct work *w, size_t pairs, int thread,
+                        akin_error *err)
 {
     const struct akin__pairs *p = w->pairs;
     const uint64_t done = atomic_fetch_add(&w->done, pairs) + pairs;
-    if (p->progress &&
+    if (thread == 0 && p->progress &&
         p->progress(p->progress_context, "pairs", done, w->whole))
         return akin__fail(err, AKIN_ECANCELLED, "stopped");
     return AKIN_OK;
@@ -211,11 +213,11 @@ static akin_status compare_block(void *context, size_t item, int thread,
         status = compare_blocks(w, desk, a, b, err);
         pairs += a == b ? count * (count - 1) / 2 : count * block_at(w, b);
         if (!status && n % TOLD == 0) {
-            status = tell(w, pairs, err);
+            status = tell(w, pairs, thread, err);
             pairs = 0;
         }
     }
-    return status ? status : tell(w, pairs, err);
+    return status ? status : tell(w, pairs, thread, err);
 }
 
 static akin_status open_desks(struct work *w, size_t dim, akin_error *err)

@@ -54,7 +54,8 @@ struct akin__pairs {
     /* From any thread, several at a time. */
     akin_status (*visit)(void *context, const struct akin__near_rows *near,
                          akin_error *err);
-    /* "pairs", of those there are; an answer that is not 0 ends it. */
+    /* "pairs", of those there are, from the calling thread; an answer that is
+     * not 0 ends it. */
     akin_progress_fn progress;
     void *context; /* of skip and visit */
     void *progress_context;
