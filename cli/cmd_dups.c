@@ -219,8 +219,9 @@ static int print_group(const struct dups *d, const struct akin__copies *copies)
 static int print_sum(const struct dups *d)
 {
     char groups[32], pictures[32], size[32], freed[32], done[32], left[32];
-    printf("%s groups of copies, %s pictures in them, %s to free\n",
+    printf("%s group%s of copies, %s pictures in them, %s to free\n",
            akin__thousands(groups, d->info.groups),
+           d->info.groups == 1 ? "" : "s",
            akin__thousands(pictures, d->info.pictures),
            akin__size(size, d->info.bytes_to_free));
     if (d->action == LIST)

@@ -171,29 +171,28 @@ static akin_status put_into(const struct bin *bin, char **to, akin_error *err)
 
 /* ----------------------------------------------------------- places ---- */
 
-/* $XDG_DATA_HOME/Trash; NULL where there is no home. Its parents are made. */
-static char *home_trash(void)
+/* $XDG_DATA_HOME, allocated; NULL where there is no home. */
+static char *data_home(void)
 {
     const char *data = getenv("XDG_DATA_HOME"), *home = getenv("HOME");
-    char *folder = data && *data == '/'   ? akin__strdup(data)
-                   : home && *home == '/' ? akin__join(home, ".local/share")
-                                          : NULL;
-    char *trash = NULL;
-    if (folder && !akin__make_folders(folder, NULL))
-        trash = akin__join(folder, "Trash");
-    akin__free(folder);
-    return trash;
+    if (data && *data == '/')
+        return akin__strdup(data);
+    return home && *home == '/' ? akin__join(home, ".local/share") : NULL;
 }
 
-/* Whether `path`, or what holds it, is on the disc `device`. */
+/* Whether `path`, or what of it is there, is on the disc `device`. */
 static bool is_on(const char *path, dev_t device)
 {
-    struct stat st;
-    char *folder = akin__parent(path);
-    const bool there =
-        lstat(path, &st) == 0 || (folder && stat(folder, &st) == 0);
-    akin__free(folder);
-    return there && st.st_dev == device;
+    struct stat st = {0};
+    char *at = akin__strdup(path);
+    while (at && stat(at, &st) != 0 && strcmp(at, "/") != 0) {
+        char *above = akin__parent(at);
+        akin__free(at);
+        at = above;
+    }
+    const bool there = at && st.st_dev == device;
+    akin__free(at);
+    return there;
 }
 
 /* The top of the disc that `path` is on: as much of it, without the slash. */
@@ -252,7 +251,7 @@ akin_status akin__trash(const char *path, char **to, akin_error *err)
 {
     struct stat st;
     struct bin bin = {NULL, NULL, 0};
-    char *from = NULL;
+    char *from = NULL, *data = data_home();
     akin_status status = AKIN_OK;
     *to = NULL;
     AKIN_TRY(absolute(path, &from, err));
@@ -263,12 +262,13 @@ akin_status akin__trash(const char *path, char **to, akin_error *err)
     AKIN_CHECK(S_ISREG(st.st_mode), err, AKIN_EUSAGE,
                "%s: is a link or no regular file", path);
     bin.from = from;
-    bin.folder = home_trash();
-    if (bin.folder && is_on(bin.folder, st.st_dev)) {
+    if (data && is_on(data, st.st_dev)) {
+        AKIN_TRY(akin__make_folders(data, err));
+        bin.folder = akin__join(data, "Trash");
+        AKIN_CHECK(bin.folder, err, AKIN_ENOMEM, "%s: no memory", path);
         status = put_into(&bin, to, err);
         goto out;
     }
-    akin__free(bin.folder);
     bin.top = top_of(from, st.st_dev);
     bin.folder = top_trash(from, bin.top);
     bin.top++; /* the slash: Path= is relative to the top */
@@ -277,5 +277,6 @@ akin_status akin__trash(const char *path, char **to, akin_error *err)
 out:
     akin__free(bin.folder);
     akin__free(from);
+    akin__free(data);
     return status;
 }

@@ -67,12 +67,13 @@ akin_status akin_copy_act(const akin_copy *kept, const akin_copy *copy,
     akin_status status = AKIN_OK;
     memset(deed, 0, sizeof *deed);
     AKIN_TRY(look_again(kept, &a, err));
-    AKIN_TRY(look_again(copy, &b, err));
-    AKIN_TRY(can_be_read(kept->path, err));
+    AKIN_TRY(akin__stat(copy->path, &b, err));
     /* Perhaps even one name, by two ways through linked folders. */
     deed->one_file = a.st_dev == b.st_dev && a.st_ino == b.st_ino;
     if (deed->one_file)
         goto out;
+    AKIN_TRY(look_again(copy, &b, err));
+    AKIN_TRY(can_be_read(kept->path, err));
     if (action == AKIN_ACTION_HARDLINK)
         AKIN_TRY(check_link(kept, &a, copy, &b, err));
     if (really && action == AKIN_ACTION_HARDLINK)

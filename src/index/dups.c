@@ -14,11 +14,13 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/likeness.h"
 #include "base/memory.h"
 #include "index/dups.h"
+#include "math/near.h"
 
 /* The most bits of 256 in which hashes of copies differ: PDQ's own limit. */
-enum { MOST_DISTANCE = 31, HASH_BITS = 256 };
+enum { MOST_DISTANCE = 31 };
 
 struct akin_dups {
     struct akin__pictures pictures;
@@ -34,28 +36,22 @@ struct akin_dups {
 
 /* ------------------------------------------------------------ copies --- */
 
-/* In bits, at the best of 8 turns and flips. */
-static int distance_of(const struct akin__picture *a,
-                       const struct akin__picture *b)
-{
-    int distance = 0;
-    for (size_t i = 0; i < 32; i++)
-        distance += __builtin_popcount(a->hash[i] ^ b->hash[i]);
-    return distance;
-}
-
 static bool equal_files(const struct akin__picture *a,
                         const struct akin__picture *b)
 {
     return memcmp(a->content, b->content, sizeof a->content) == 0;
 }
 
-/* Whether more than a model says that they are copies. */
+/* Whether more than a model says that they are copies. `a_turned`: of a's
+ * hash. */
 static bool confirmed(const struct akin__picture *a,
+                      const struct akin__turned *a_turned,
                       const struct akin__picture *b)
 {
     return equal_files(a, b) ||
-           (a->hashed && b->hashed && distance_of(a, b) <= MOST_DISTANCE);
+           (a->looked && b->looked &&
+            akin__turned_distance(a_turned, b->hash, MOST_DISTANCE) <=
+                MOST_DISTANCE);
 }
 
 /* The exact cosine of `row` [dim] and a row of the list. */
@@ -76,7 +72,7 @@ static akin_status cosine_with(const struct akin__view *view, const float *row,
 struct hunt {
     struct akin__pictures *pictures;
     const struct akin__view *view;
-    struct akin__lock lock; /* over the trees and `alike` */
+    struct akin__lock lock; /* over the trees */
 };
 
 static bool one_tree(void *context, size_t a, size_t as, size_t b, size_t bs)
@@ -94,78 +90,55 @@ static bool one_tree(void *context, size_t a, size_t as, size_t b, size_t bs)
     return one;
 }
 
-/* A pair that is worth a look. */
-struct lead {
-    uint32_t at; /* in near */
-    bool known;  /* both are alike to another already */
-    bool is;     /* alike */
-    bool copy;
-};
-
-static size_t find_leads(struct hunt *h, const struct akin__near_rows *near,
-                         struct lead *lead)
+/* Of what is near to a, the pictures that a confirmed copy joins to it, at
+ * `copy` [AKIN__NEAR]; others are marked as alike. Most pairs end here, so no
+ * lock is taken. */
+static akin_status judge(const struct hunt *h,
+                         const struct akin__near_rows *near, uint32_t *copy,
+                         size_t *copies, akin_error *err)
 {
-    const struct akin__picture *at = h->pictures->at;
-    const uint32_t a = h->view->picture_of[near->a];
-    size_t leads = 0;
-    akin__lock_take(&h->lock);
-    const uint32_t top = akin__top(h->pictures, a);
+    struct akin__picture *at = h->pictures->at;
+    struct akin__picture *a = &at[h->view->picture_of[near->a]];
+    const double sure = h->view->threshold + (double)near->reach;
+    struct akin__turned turned;
+    akin__turn_all(&turned, a->hash);
+    *copies = 0;
     for (size_t i = 0; i < near->count; i++) {
-        const uint32_t b = h->view->picture_of[near->b[i]];
-        if (akin__top(h->pictures, b) != top)
-            lead[leads++] = (struct lead){.at = (uint32_t)i,
-                                          .known = at[a].alike && at[b].alike};
+        const uint32_t number = h->view->picture_of[near->b[i]];
+        struct akin__picture *b = &at[number];
+        const bool is = confirmed(a, &turned, b);
+        double cosine = (double)near->product[i];
+        akin_status status = AKIN_OK;
+        if (!is && (!a->looked || !b->looked || (a->alike && b->alike)))
+            continue; /* nothing known, or nothing new */
+        if (cosine < sure)
+            status = cosine_with(h->view, near->row, near->b[i], &cosine, err);
+        if (status)
+            return status;
+        if (cosine < h->view->threshold)
+            continue;
+        if (is)
+            copy[(*copies)++] = number;
+        else
+            a->alike = b->alike = true;
     }
-    akin__lock_give(&h->lock);
-    return leads;
-}
-
-static akin_status follow(const struct hunt *h,
-                          const struct akin__near_rows *near, struct lead *lead,
-                          akin_error *err)
-{
-    const struct akin__picture *at = h->pictures->at;
-    const uint32_t row = near->b[lead->at];
-    const float product = near->product[lead->at];
-    akin_status status = AKIN_OK;
-    lead->copy = confirmed(&at[h->view->picture_of[near->a]],
-                           &at[h->view->picture_of[row]]);
-    if (!lead->copy && lead->known)
-        return AKIN_OK; /* nothing new */
-    double cosine = (double)product;
-    if (cosine < h->view->threshold + (double)near->reach)
-        status = cosine_with(h->view, near->row, row, &cosine, err);
-    lead->is = cosine >= h->view->threshold;
-    return status;
+    return AKIN_OK;
 }
 
 static akin_status visit_near(void *context, const struct akin__near_rows *near,
                               akin_error *err)
 {
     struct hunt *h = context;
-    struct akin__picture *at = h->pictures->at;
-    const uint32_t a = h->view->picture_of[near->a];
-    struct lead *lead = akin__alloc(near->count, sizeof *lead);
-    if (!lead)
-        return akin__fail(err, AKIN_ENOMEM, "no memory for %zu pairs",
-                          near->count);
-    const size_t leads = find_leads(h, near, lead);
-    akin_status status = AKIN_OK;
-    for (size_t i = 0; i < leads && !status; i++)
-        status = follow(h, near, &lead[i], err);
+    uint32_t copy[AKIN__NEAR];
+    size_t copies;
+    const akin_status status = judge(h, near, copy, &copies, err);
+    if (status || !copies)
+        return status;
     akin__lock_take(&h->lock);
-    for (size_t i = 0; i < leads && !status; i++) {
-        const uint32_t b = h->view->picture_of[near->b[lead[i].at]];
-        if (!lead[i].is)
-            continue;
-        if (lead[i].copy)
-            akin__join_trees(h->pictures, a, b);
-        else
-            at[a].alike = at[b].alike = true;
-    }
+    for (size_t i = 0; i < copies; i++)
+        akin__join_trees(h->pictures, h->view->picture_of[near->a], copy[i]);
     akin__lock_give(&h->lock);
-    akin__free(lead);
-    return status;
+    return AKIN_OK;
 }
 
 static akin_status grow_trees(akin_dups *dups, const akin_dups_options *options,
@@ -213,6 +186,7 @@ static int by_tree(const void *a, const void *b)
 /* The best picture of what is left of a tree. */
 struct first {
     const struct akin__picture *picture;
+    struct akin__turned turned;
     float *row; /* [views][AKIN_MAX_DIM], once it is needed */
     bool read;
 };
@@ -239,7 +213,7 @@ static akin_status compare(const struct akin__pictures *pictures,
                            akin_error *err)
 {
     akin_status status = AKIN_OK;
-    *is = one == first->picture || confirmed(first->picture, one);
+    *is = confirmed(first->picture, &first->turned, one);
     if (*is && !first->read)
         status = read_first(pictures, first, err);
     if (!*is || status)
@@ -247,8 +221,11 @@ static akin_status compare(const struct akin__pictures *pictures,
     *copy = one->is;
     copy->identical = equal_files(first->picture, one);
     copy->distance = first->picture->looked && one->looked
-                         ? distance_of(first->picture, one)
+                         ? akin__turned_distance(&first->turned, one->hash,
+                                                 AKIN__HASH_BITS)
                          : -1;
+    if (copy->identical)
+        copy->distance = 0;
     *is = copy->identical;
     for (size_t v = 0; v < pictures->views && !status; v++) {
         const struct akin__view *view = &pictures->view[v];
@@ -294,7 +271,9 @@ static akin_status take_group(akin_dups *dups, struct akin__picture **tree,
 {
     const size_t views = dups->pictures.views;
     size_t taken = 0, left = 0;
-    *first = (struct first){tree[0], first->row, false};
+    first->picture = tree[0];
+    first->read = false;
+    akin__turn_all(&first->turned, tree[0]->hash);
     for (size_t i = 0; i < *count; i++) {
         const size_t at = dups->copies + taken;
         bool is;
@@ -349,7 +328,7 @@ find_groups(akin_dups *dups, const akin_dups_options *options, akin_error *err)
     const size_t count = pictures->count;
     struct akin__picture **sorted = akin__alloc(count, sizeof *sorted);
     struct first first = {
-        NULL, akin__alloc(pictures->views, sizeof(float[AKIN_MAX_DIM])), false};
+        .row = akin__alloc(pictures->views, sizeof(float[AKIN_MAX_DIM]))};
     akin_status status = AKIN_OK;
     /* A place more: what is compared is written before it is known to be a
      * copy. */

@@ -7,6 +7,8 @@
 #ifndef AKIN_INDEX_DUPS_H
 #define AKIN_INDEX_DUPS_H
 
+#include <stdatomic.h>
+
 #include "index/pairs.h"
 
 struct akin__picture {

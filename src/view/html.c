@@ -56,20 +56,24 @@ static const char head[] =
     "  -webkit-line-clamp: 2; overflow: hidden; overflow-wrap: anywhere;\n"
     "  unicode-bidi: isolate; }\n"
     ".nothing { color: var(--soft); }\n"
-    "details, .group { max-width: 1400px; margin: 0 auto 20px; }\n"
+    "details { max-width: 1400px; margin: 0 auto 20px; }\n"
     "summary { cursor: pointer; color: var(--soft); font-weight: 600;\n"
     "  margin-bottom: 12px; }\n"
-    ".group { display: block; content-visibility: auto;\n"
-    "  contain-intrinsic-size: auto 290px; }\n"
+    ".groups { display: flex; flex-wrap: wrap; gap: 16px;\n"
+    "  align-items: flex-start; }\n"
+    ".group { display: block; margin: 0; content-visibility: auto;\n"
+    "  width: min(100%, calc(var(--pictures) * 162px + 30px));\n"
+    "  contain-intrinsic-height: auto 290px; padding: 20px; }\n"
     ".group ol { grid-template-columns: repeat(auto-fill, minmax(\n"
-    "  min(150px, 44%), 1fr)); }\n"
+    "  min(140px, 44%), 1fr)); }\n"
     ".group .name { -webkit-line-clamp: 3; }\n"
     ".keep .tile { outline: 3px solid var(--keep); outline-offset: -3px; }\n"
     ".keep b { color: var(--keep); }\n"
     ".group details { margin: 14px 0 0; font-size: 12px; }\n"
     ".group details p { color: var(--soft); overflow-wrap: anywhere; }\n"
     "@media (max-width: 860px) { article { grid-template-columns: 1fr;\n"
-    "  gap: 20px; } .query figure { width: min(260px, 100%); } }\n"
+    "  gap: 20px; } .query figure { width: min(260px, 100%); }\n"
+    "  .group { width: 100%; } }\n"
     "@media (max-width: 400px) { article { padding: 14px; }\n"
     "  .query figure { width: 100%; } ol { gap: 12px 8px; } }\n"
     "</style>\n";
@@ -303,15 +307,16 @@ akin_status akin__page_group(struct akin__page *page,
         const size_t all = copies->info->groups;
         akin__text_addf(&page->text,
                         "%s<details%s><summary>Groups %zu to %zu of "
-                        "%zu</summary>\n",
-                        page->groups ? "</details>\n" : "",
+                        "%zu</summary>\n<div class=\"groups\">\n",
+                        page->groups ? "</div></details>\n" : "",
                         page->groups ? "" : " open", page->groups + 1,
                         last < all ? last : all, all);
     }
     page->groups++;
     akin__text_addf(&page->text,
-                    "<article class=\"group\"><h2>%zu pictures, %s to "
-                    "free</h2>\n<ol>\n",
+                    "<article class=\"group\" style=\"--pictures:%zu\">"
+                    "<h2>%zu pictures, %s to free</h2>\n<ol>\n",
+                    group->copies < SHOWN ? group->copies : SHOWN,
                     group->copies, akin__size(size, group->bytes_to_free));
     for (size_t i = 0; i < group->copies && i < SHOWN && !status; i++)
         status = add_copy(page, copies, i, err);
