@@ -4,9 +4,9 @@
     measure_copies.py FOLDER [--model NAME]... [--photos N] [--threshold T]...
                       [--akin PATH] [--json]
 
-FOLDER has photos of different things. From N of them (all without it) edited
-copies are made with Pillow, one of each kind below; all are indexed, and for
-each threshold (the model's own without it) `akin dups` is asked for groups. A
+FOLDER has photos of different things. From N of them, evenly spread (all
+without it), edited copies are made with Pillow, one of each kind below; all are
+indexed, and for each threshold (the model's own without it) `akin dups` is asked for groups. A
 copy counts as found when it is in a group with its original. A group that holds
 copies of two photos is false, and so is every pair in it that is of two photos.
 FOLDER should hold no copies itself: what is found among the originals alone is
@@ -104,15 +104,16 @@ KINDS = {
 }
 
 
-def photos_of(folder, most):
-    paths = sorted(os.path.join(place, name)
-                   for place, _, names in os.walk(folder) for name in names
-                   if name.lower().endswith(PICTURES))
-    return paths[:most] if most else paths
+def photos_of(folder):
+    return sorted(os.path.join(place, name)
+                  for place, _, names in os.walk(folder) for name in names
+                  if name.lower().endswith(PICTURES))
 
 
-def make(photos, out):
-    """Copies as OUT/NUMBER/KIND.EXT, the photo itself as a link beside them."""
+def make(photos, edited, out):
+    """Each photo as OUT/NUMBER/original.EXT, and for `edited` of them copies
+    beside it as KIND.EXT."""
+    chosen = {i * len(photos) // edited for i in range(edited)}
     for number, photo in enumerate(photos):
         place = os.path.join(out, f'{number:06}')
         os.mkdir(place)
@@ -121,6 +122,8 @@ def make(photos, out):
         name = 'original' + os.path.splitext(photo)[1].lower()
         with open(os.path.join(place, name), 'wb') as f:
             f.write(data)
+        if number not in chosen:
+            continue
         image = PIL.ImageOps.exif_transpose(
             PIL.Image.open(io.BytesIO(data))).convert('RGB')
         for kind, (edit, (ext, how)) in KINDS.items():
@@ -159,19 +162,17 @@ def judge(index, out, told, threshold):
             'found': found, 'odd': odd}
 
 
-def tell(result, photos):
-    files = photos * (len(KINDS) + 1)
-    different = files * (files - 1) // 2 - photos * (len(KINDS) + 1) * len(
-        KINDS) // 2
+def tell(result):
     models = ', '.join(f'{m["model"]} {m["threshold"]:g}'
                        for m in result['models'])
     print(f'\nthreshold {models}: {result["groups"]} groups, '
           f'{result["false_groups"]} of them false; {result["false_pairs"]} '
-          f'false pairs of {different:,}')
+          f'false pairs of {result["different_pairs"]:,}')
+    edited = result['edited']
     for kind in KINDS:
-        print(f'  {kind:28} {100 * result["found"][kind] / photos:6.1f} %')
+        print(f'  {kind:28} {100 * result["found"][kind] / edited:6.1f} %')
     total = sum(result['found'][kind] for kind in KINDS)
-    print(f'  {"all":28} {100 * total / photos / len(KINDS):6.1f} %')
+    print(f'  {"all":28} {100 * total / edited / len(KINDS):6.1f} %')
     for paths in result['odd'][:10]:
         print('  false:', *paths)
 
@@ -187,22 +188,27 @@ def main():
                          default=os.path.join(TOP, 'build', 'cli', 'akin'))
     options.add_argument('--json', action='store_true')
     told = options.parse_args()
-    photos = photos_of(told.folder, told.photos)
+    photos = photos_of(told.folder)
+    edited = min(told.photos or len(photos), len(photos))
+    files = len(photos) + edited * len(KINDS)
+    alike = edited * (len(KINDS) + 1) * len(KINDS) // 2
+    counts = {'photos': len(photos), 'edited': edited,
+              'different_pairs': files * (files - 1) // 2 - alike}
     if not photos:
         options.error(f'{told.folder}: no photos')
     models = [word for m in told.model for word in ('--model', m)]
     with tempfile.TemporaryDirectory(prefix='akin-copies-') as work:
         out = os.path.join(os.path.realpath(work), 'copies')
         os.mkdir(out)
-        make(photos, out)
+        make(photos, edited, out)
         index = os.path.join(work, 'x.akin')
         akin(told, 'index', out, '-i', index, *models)
         for threshold in told.threshold or [None]:
-            result = judge(index, out, told, threshold)
+            result = {**counts, **judge(index, out, told, threshold)}
             if told.json:
-                print(json.dumps({'photos': len(photos), **result}))
+                print(json.dumps(result))
             else:
-                tell(result, len(photos))
+                tell(result)
 
 
 if __name__ == '__main__':

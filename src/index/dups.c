@@ -220,10 +220,10 @@ static akin_status compare(const struct akin__pictures *pictures,
         return status;
     *copy = one->is;
     copy->identical = equal_files(first->picture, one);
-    copy->distance = first->picture->looked && one->looked
-                         ? akin__turned_distance(&first->turned, one->hash,
-                                                 AKIN__HASH_BITS)
-                         : -1;
+    copy->distance =
+        first->picture->looked && one->looked
+            ? akin__turned_distance(&first->turned, one->hash, AKIN__HASH_BITS)
+            : -1;
     if (copy->identical)
         copy->distance = 0;
     *is = copy->identical;

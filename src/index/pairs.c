@@ -251,9 +251,10 @@ static void close_work(struct work *w)
 }
 
 /* Rows that a part has: whole blocks. */
-static size_t part_rows(size_t dim)
+static size_t part_rows(size_t room, size_t dim)
 {
-    const size_t blocks = RIGHT_BYTES / akin__near_right_bytes(AKIN__NEAR, dim);
+    const size_t blocks =
+        (room ? room : RIGHT_BYTES) / akin__near_right_bytes(AKIN__NEAR, dim);
     return (blocks ? blocks : 1) * AKIN__NEAR;
 }
 
@@ -269,7 +270,8 @@ akin_status akin__pairs(const struct akin__pairs *pairs, akin_error *err)
     for (; w.part < count; w.part += w.right.count) {
         akin__near_right_close(&w.right);
         AKIN_TRY(akin__near_right_open(
-            &w.right, smaller(count - w.part, part_rows(dim)), dim, err));
+            &w.right, smaller(count - w.part, part_rows(pairs->room, dim)), dim,
+            err));
         AKIN_TRY(akin__parallel((int)w.threads,
                                 (w.right.count + AKIN__NEAR - 1) / AKIN__NEAR,
                                 fill_right, &w, err));

@@ -49,6 +49,7 @@ struct akin__pairs {
     const struct akin__row_list *list;
     double threshold; /* above 0: no pair of this cosine or more is left out */
     int threads;      /* 0: all processors */
+    size_t room;      /* bytes for rows as bytes; 0: RIGHT_BYTES */
     /* Whether no pair of the rows [a, a + as) with [b, b + bs) matters. */
     bool (*skip)(void *context, size_t a, size_t as, size_t b, size_t bs);
     /* From any thread, several at a time. */
