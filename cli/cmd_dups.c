@@ -353,6 +353,11 @@ static int dups(struct dups *d)
         return cli_wrong(d->values, "--yes goes with --action trash or "
                                     "hardlink");
     int code = cli_index_open(d->values->index, &d->path, &d->index, &d->about);
+    if (!code && !d->about.models) {
+        cli_say("%s: holds no pictures yet; `akin index DIR -i %s` adds some",
+                d->path, d->path);
+        return CLI_PARTLY;
+    }
     if (!code)
         code = find(d);
     if (!code)

@@ -15,7 +15,7 @@
 #include "base/memory.h"
 #include "math/near.h"
 
-enum { RIGHT_BYTES = 256 << 20 };
+enum { RIGHT_BYTES = 256 << 20, MOST_THREADS = 256 };
 
 /* ----------------------------------------------------------- rows ------ */
 
@@ -261,11 +261,15 @@ static size_t part_rows(size_t room, size_t dim)
 akin_status akin__pairs(const struct akin__pairs *pairs, akin_error *err)
 {
     const size_t count = pairs->list->count, dim = pairs->list->rows.is.dim;
+    const size_t blocks = (count + AKIN__NEAR - 1) / AKIN__NEAR;
+    const size_t wanted = pairs->threads > 0 ? (size_t)pairs->threads
+                                             : (size_t)akin__processors();
     struct work w = {.pairs = pairs,
-                     .threads = pairs->threads ? (size_t)pairs->threads
-                                               : (size_t)akin__processors(),
+                     .threads = smaller(wanted, smaller(blocks, MOST_THREADS)),
                      .whole = (uint64_t)count * (count ? count - 1 : 0) / 2};
     akin_status status = AKIN_OK;
+    if (count < 2)
+        return AKIN_OK;
     AKIN_TRY(open_desks(&w, dim, err));
     for (; w.part < count; w.part += w.right.count) {
         akin__near_right_close(&w.right);
