@@ -138,15 +138,36 @@ def akin(told, *args):
     return done.stdout
 
 
+def photo_of(path, out):
+    """OUT/NUMBER/KIND.EXT -> NUMBER, KIND; whatever way leads there."""
+    place, name = os.path.split(os.path.relpath(os.path.realpath(path), out))
+    return place, os.path.splitext(name)[0]
+
+
+def alone(index, out, told, model, threshold):
+    """Pairs of different photos that the model by itself finds alike."""
+    file = index + '.npy'
+    akin(told, 'export', '-i', index, '--model', model, '--format', 'npy',
+         '-o', file)
+    rows = np.load(file)
+    with open(file + '.paths') as f:
+        photos = [photo_of(path, out)[0] for path in f.read().splitlines()]
+    photos = np.unique(photos, return_inverse=True)[1]
+    pairs = 0
+    for at in range(0, len(rows), 1024):
+        near = rows[at:at + 1024] @ rows.T >= threshold
+        near &= photos[at:at + 1024, None] != photos[None]
+        pairs += int(np.triu(near, at + 1).sum())
+    return pairs
+
+
 def judge(index, out, told, threshold):
     how = ['--threshold', str(threshold)] if threshold else []
     answer = json.loads(akin(told, 'dups', '-i', index, '--json', *how))
     found, false_groups, false_pairs, odd = collections.Counter(), 0, 0, []
     for group in answer['groups']:
-        paths = [os.path.relpath(os.path.realpath(f['path']), out)
-                 for f in group['files']]
-        parts = [(os.path.dirname(p), os.path.splitext(
-            os.path.basename(p))[0]) for p in paths]
+        paths = [f['path'] for f in group['files']]
+        parts = [photo_of(path, out) for path in paths]
         photos = collections.Counter(photo for photo, _ in parts)
         with_original = {photo for photo, kind in parts if kind == 'original'}
         for photo, kind in parts:
@@ -159,6 +180,9 @@ def judge(index, out, told, threshold):
             odd.append(sorted(paths))
     return {'models': answer['models'], 'groups': len(answer['groups']),
             'false_groups': false_groups, 'false_pairs': false_pairs,
+            'false_pairs_of_model': {
+                m['model']: alone(index, out, told, m['model'],
+                                  m['threshold']) for m in answer['models']},
             'found': found, 'odd': odd}
 
 
@@ -167,7 +191,9 @@ def tell(result):
                        for m in result['models'])
     print(f'\nthreshold {models}: {result["groups"]} groups, '
           f'{result["false_groups"]} of them false; {result["false_pairs"]} '
-          f'false pairs of {result["different_pairs"]:,}')
+          f'false pairs of {result["different_pairs"]:,}; by the model alone '
+          + ', '.join(f'{n:,}' for n in
+                      result['false_pairs_of_model'].values()))
     edited = result['edited']
     for kind in KINDS:
         print(f'  {kind:28} {100 * result["found"][kind] / edited:6.1f} %')
