@@ -407,6 +407,15 @@ class Trash(Files):
         self.assertTrue(told['z-same.jpg']['one_file'])
         self.assertTrue(os.path.exists(self.same))
 
+    def test_a_file_that_two_folders_lead_to_is_left_alone(self):
+        os.mkdir(self.photo('sub'))
+        os.rename(self.photo('tall.jpg'), self.photo('sub/tall.jpg'))
+        os.symlink('sub', self.photo('link'))
+        self.akin('index', 'photos', '-i', 'x.akin')
+        told = self.act('trash')
+        self.assertTrue(told['tall.jpg']['one_file'])
+        self.assertTrue(os.path.exists(self.photo('sub/tall.jpg')))
+
     def test_a_link_is_left_alone(self):
         os.rename(self.less, self.path('elsewhere.jpg'))
         os.symlink(self.path('elsewhere.jpg'), self.less)

@@ -161,13 +161,14 @@ static void add_base64(struct akin__page *page, const unsigned char *bytes,
     }
 }
 
-static void add_picture(struct akin__page *page, const char *path)
+static void add_picture(struct akin__page *page, const char *path,
+                        uint32_t side)
 {
     struct akin__thumb thumb;
     akin_error why;
     add(page, "<div class=\"tile\" title=\"");
     add_escaped(page, path);
-    if (akin__thumb_read(&thumb, path, page->limits, &why) != AKIN_OK) {
+    if (akin__thumb_read(&thumb, path, side, page->limits, &why) != AKIN_OK) {
         add(page, "\"><p>");
         add_escaped(page, akin__reason(&why, path));
         add(page, "</p></div>\n");
@@ -197,7 +198,7 @@ static akin_status add_match(struct akin__page *page, const akin_match *match,
                              akin_error *err)
 {
     add(page, "<li><figure>");
-    add_picture(page, match->path);
+    add_picture(page, match->path, AKIN__THUMB_SIDE);
     akin__text_addf(&page->text,
                     "<figcaption><b title=\"cosine %.6f\">%.1f %%</b>",
                     match->cosine, 100 * match->score);
@@ -226,7 +227,7 @@ akin_status akin__page_add(struct akin__page *page,
 {
     akin_status status = AKIN_OK;
     add(page, "<article><section class=\"query\"><h2>query</h2>\n<figure>");
-    add_picture(page, answers->query);
+    add_picture(page, answers->query, AKIN__THUMB_SIDE);
     add(page, "<figcaption>");
     add_name(page, answers->query);
     add(page, "</figcaption></figure></section>\n<div class=\"models\">\n");
@@ -266,7 +267,7 @@ static akin_status add_copy(struct akin__page *page,
     const akin_copy *copy = &copies->group.copy[at];
     char size[32];
     add(page, at ? "<li><figure>" : "<li class=\"keep\"><figure>");
-    add_picture(page, copy->path);
+    add_picture(page, copy->path, AKIN__THUMB_SMALL);
     add(page, "<figcaption>");
     add_likeness(page, copies, at);
     akin__text_addf(&page->text, "%lu x %lu, %s, %s",
