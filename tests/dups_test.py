@@ -156,6 +156,7 @@ class Many(Made):
                                    stdout=subprocess.DEVNULL,
                                    stderr=subprocess.DEVNULL,
                                    env=dict(os.environ, AKIN_CPU='c'))
+        self.addCleanup(running.kill)
         time.sleep(1.5)  # it takes a minute in plain C
         self.assertIsNone(running.poll())
         running.send_signal(signal.SIGINT)

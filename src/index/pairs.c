@@ -197,7 +197,7 @@ static akin_status tell(struct work *w, size_t pairs, int thread,
 static akin_status compare_block(void *context, size_t item, int thread,
                                  akin_error *err)
 {
-    enum { TOLD = 64 }; /* blocks of columns between two calls of progress */
+    enum { TOLD = 8 }; /* blocks of columns between two calls of progress */
     struct work *w = context;
     struct desk *desk = &w->desk[thread];
     const size_t a = item * AKIN__NEAR, count = block_at(w, a);
