@@ -48,25 +48,44 @@ static int show(void *context, const char *what, uint64_t done, uint64_t whole)
 
 /* ------------------------------------------------------------- doing --- */
 
+/* The file that stays in the place of a copy: for a hard link the first that
+ * has its bytes, which may be the copy itself. */
+static const akin_copy *kept_for(const struct dups *d,
+                                 const akin_dups_group *group, size_t at)
+{
+    size_t kept = 0;
+    while (d->action == HARDLINK && kept < at &&
+           memcmp(group->copy[kept].content, group->copy[at].content,
+                  sizeof group->copy[at].content) != 0)
+        kept++;
+    return &group->copy[kept];
+}
+
 /* What became of one copy; its texts lie in the deed's own memory. */
 static int act(struct dups *d, const akin_dups_group *group, size_t at,
                struct akin__deed *deed)
 {
     akin_deed did;
     akin_error err;
+    const akin_copy *kept = kept_for(d, group, at);
     const akin_action action =
         d->action == TRASH ? AKIN_ACTION_TRASH : AKIN_ACTION_HARDLINK;
-    const akin_status status = akin_copy_act(
-        &group->copy[0], &group->copy[at], action, d->values->yes, &did, &err);
+    if (kept == &group->copy[at]) {
+        deed->reason = akin__strdup("no file before it has its bytes");
+        return deed->reason ? 0 : cli_no_memory();
+    }
+    const akin_status status = akin_copy_act(kept, &group->copy[at], action,
+                                             d->values->yes, &did, &err);
     const char *text = status ? err.message : *did.to ? did.to : NULL;
-    char *kept = text ? akin__strdup(text) : NULL;
-    if (text && !kept)
+    char *lasting = text ? akin__strdup(text) : NULL;
+    if (text && !lasting)
         return cli_no_memory();
     deed->one_file = did.one_file;
     deed->done = !status && !did.one_file;
-    *(status ? &deed->reason : &deed->to) = kept;
+    deed->left = status != AKIN_OK;
+    *(status ? &deed->reason : &deed->to) = lasting;
     d->done += deed->done;
-    d->left += status != AKIN_OK;
+    d->left += deed->left;
     d->freed += did.freed;
     return 0;
 }
@@ -163,8 +182,10 @@ static void tell_deed(const struct dups *d, struct akin__table *table,
     const struct akin__deed *deed = &copies->deed[at];
     if (at == 0)
         akin__table_cell(table, "");
-    else if (deed->reason)
+    else if (deed->left)
         akin__table_cell(table, "left alone");
+    else if (deed->reason)
+        akin__table_cell(table, "its own bytes");
     else if (deed->one_file)
         akin__table_cell(table, "one file already");
     else
@@ -210,7 +231,7 @@ static int print_group(const struct dups *d, const struct akin__copies *copies)
     akin__text_free(&text);
     akin__table_free(&table);
     for (size_t i = 1; copies->deed && i < copies->group.copies && !code; i++) {
-        if (copies->deed[i].reason)
+        if (copies->deed[i].left)
             cli_say("%s", copies->deed[i].reason);
     }
     return code;

@@ -15,7 +15,7 @@ struct akin__picture {
     akin_copy is; /* identical, distance and cosine are not set */
     char *path;   /* of is.path, allocated */
     char format[8];
-    uint8_t content[32], hash[32];
+    uint8_t hash[32];
     bool hashed;    /* there is a hash, and it says something */
     bool looked;    /* the index has looked for one */
     bool alike;     /* to another, as far as a model can say */

@@ -66,11 +66,11 @@ static akin_status add_picture(struct akin__pictures *pictures,
     one->is.width = (uint32_t)sqlite3_column_int64(s, 4);
     one->is.height = (uint32_t)sqlite3_column_int64(s, 5);
     const void *content = sqlite3_column_blob(s, 3);
-    if (!content || sqlite3_column_bytes(s, 3) != sizeof one->content)
+    if (!content || sqlite3_column_bytes(s, 3) != sizeof one->is.content)
         return akin__fail(err, AKIN_ECORRUPT,
                           "%s/catalog.db: the content of file %lld is no hash",
                           index->path, (long long)sqlite3_column_int64(s, 0));
-    memcpy(one->content, content, sizeof one->content);
+    memcpy(one->is.content, content, sizeof one->is.content);
     const unsigned char *format = sqlite3_column_text(s, 6);
     for (size_t i = 0; format && format[i] && i < sizeof one->format - 1; i++)
         one->format[i] = (char)format[i];
@@ -135,7 +135,7 @@ out:
 static int by_content(const void *a, const void *b)
 {
     const struct akin__picture *const *x = a, *const *y = b;
-    const int order = memcmp((*x)->content, (*y)->content, 32);
+    const int order = memcmp((*x)->is.content, (*y)->is.content, 32);
     return order ? order : (*x)->above < (*y)->above ? -1 : 1;
 }
 
@@ -151,7 +151,7 @@ static akin_status join_equal(struct akin__pictures *pictures, akin_error *err)
         sorted[i] = &pictures->at[i];
     qsort(sorted, pictures->count, sizeof *sorted, by_content);
     for (size_t i = 1; i < pictures->count; i++) {
-        if (memcmp(sorted[i - 1]->content, sorted[i]->content, 32) == 0)
+        if (memcmp(sorted[i - 1]->is.content, sorted[i]->is.content, 32) == 0)
             akin__join_trees(pictures, (uint32_t)(sorted[i - 1] - pictures->at),
                              (uint32_t)(sorted[i] - pictures->at));
     }

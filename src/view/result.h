@@ -30,8 +30,9 @@ struct akin__answers {
 struct akin__deed {
     bool done;          /* or would be */
     bool one_file;      /* it is the file that is kept, by another name */
+    bool left;          /* alone, though it was to be done */
     const char *to;     /* in the trash; NULL */
-    const char *reason; /* why it was left alone; NULL */
+    const char *reason; /* why it was left alone, or need not be; NULL */
 };
 
 /* A group of copies, and what was done with them. */
