@@ -415,24 +415,23 @@ const struct cli_command cli_dups = {
     .arguments = "[options]",
     .summary = "groups of copies, the one to keep first, and their removal",
     .detail =
-        "A copy is a file of equal bytes, or a picture that a model "
-        "finds alike and whose\nperceptual hash says the same; what is "
-        "only similar is none. The first of a group\nhas the most "
-        "pixels, then the most bytes. trash and hardlink change nothing "
-        "without\n--yes, and leave alone what is no longer as it was "
-        "indexed; hardlink takes only\nfiles of equal bytes. docs/dups.md "
-        "has what that finds and misses.",
+        "A copy is a file of equal bytes, or a picture that a model finds\n"
+        "alike and whose perceptual hash says the same; what is only similar\n"
+        "is none. The first of a group has the most pixels, then the most\n"
+        "bytes. trash and hardlink change nothing without --yes, and leave\n"
+        "alone what is no longer as it was indexed; hardlink takes only files\n"
+        "of equal bytes. docs/dups.md has what that finds and misses.",
     .example = "  akin dups --html copies.html\n"
                "  akin dups --action trash\n"
                "  akin dups --action trash --yes",
     .run = run,
     .options = {{"index", "the index to look in"},
                 {"model", "only this model of it; again for a second"},
-                {"threshold", "least cosine of a copy (clip 0.9, else 0.8)"},
+                {"threshold", "least cosine of a copy (clip 0.8, else 0.7)"},
                 {"action", "what to do with copies (list)"},
                 {"yes", "do it, and do not only say what would be done"},
                 {"html", "write a page with the pictures as well"},
-                {"limit", "let its pictures cost more or less: docs/limits.md"},
+                {"limit", "let its pictures cost more: docs/limits.md"},
                 {"threads", "processors to use (all)"},
                 {"json", "one document: docs/json.md"}},
 };
