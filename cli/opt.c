@@ -15,7 +15,7 @@
 
 #include "cli.h"
 
-enum kind { FLAG, TEXT, COUNT, MODEL, CHOICE, PRECISION, LIMIT, HELP };
+enum kind { FLAG, TEXT, COUNT, MODEL, CHOICE, PRECISION, LIMIT, COSINE, HELP };
 
 /* Every option there is, in the order of getopt's answers (FIRST + row). */
 static const struct known {
@@ -32,6 +32,10 @@ static const struct known {
     {"precision", 0, "f32|bf16|int8", PRECISION,
      offsetof(struct cli_values, precision)},
     {"decode", 0, "exact|fast", CHOICE, offsetof(struct cli_values, decode)},
+    {"threshold", 0, "COSINE", COSINE, offsetof(struct cli_values, threshold)},
+    {"action", 0, "list|trash|hardlink", CHOICE,
+     offsetof(struct cli_values, action)},
+    {"yes", 0, NULL, FLAG, offsetof(struct cli_values, yes)},
     {"top", 'k', "N", COUNT, offsetof(struct cli_values, k)},
     {"html", 0, "PAGE", TEXT, offsetof(struct cli_values, html)},
     {"format", 0, "FORMAT", TEXT, offsetof(struct cli_values, format)},
@@ -206,6 +210,18 @@ static int take_count(struct cli_values *values, const struct known *option,
     return 0;
 }
 
+static int take_cosine(struct cli_values *values, const struct known *option,
+                       const char *text)
+{
+    char *end;
+    const double number = strtod(text, &end);
+    if (end == text || *end || !(number > 0 && number <= 1))
+        return cli_wrong(values, "--%s %s is no cosine above 0 and up to 1",
+                         option->name, text);
+    *(double *)(void *)((char *)values + option->at) = number;
+    return 0;
+}
+
 static int take_model(struct cli_values *values, const char *text)
 {
     if (values->models == CLI_MODELS)
@@ -302,6 +318,8 @@ static int take(struct cli_values *values, const struct known *option,
     switch (option->kind) {
     case COUNT:
         return take_count(values, option, text);
+    case COSINE:
+        return take_cosine(values, option, text);
     case MODEL:
         return take_model(values, text);
     case CHOICE:

@@ -467,6 +467,109 @@ AKIN_API akin_status akin_index_search(akin_index *index, const char *model,
                                        akin_match *matches, size_t *found,
                                        akin_error *err) AKIN_MUST_CHECK;
 
+/* ------------------------------------------------------------- copies -- */
+
+typedef struct akin_dups akin_dups; /* immutable after open: may be shared */
+
+typedef struct akin_dups_options {
+    size_t size;
+    const char *const *model; /* [models] of the index; a pair is a candidate
+                                 when any of them finds it alike */
+    size_t models;            /* 0: all of the index */
+    double threshold; /* the least cosine, above 0 to 1; 0: the family's own,
+                         docs/dups.md */
+    int threads;      /* 0: all processors */
+    /* "pairs" of one model after the other, then "pictures" put in order */
+    akin_progress_fn progress;
+    void *context;
+} akin_dups_options;
+
+/* A picture of a group; all pointers live as long as the akin_dups. */
+typedef struct akin_copy {
+    const char *path;
+    const char *format; /* "jpeg", ... */
+    uint64_t bytes;     /* the file's, when it was indexed */
+    int64_t mtime_ns;   /* the same, since 1970 */
+    uint32_t width, height;
+    uint8_t content[32]; /* SHA-256 of the file's bytes */
+    int identical;       /* they are those of the group's first */
+    int distance; /* of the perceptual hashes, to the group's first, 0 to 256;
+                     -1: unknown */
+    const double *cosine; /* [akin_dups_info.models], to the group's first; NAN
+                             where a model has no vector */
+} akin_copy;
+
+/* Copies of one picture: the one to keep first, the others by the same rule
+ * (most pixels, then most bytes, then path). */
+typedef struct akin_dups_group {
+    size_t copies; /* 2 or more */
+    const akin_copy *copy;
+    uint64_t bytes_to_free; /* of all but the first */
+} akin_dups_group;
+
+typedef struct akin_dups_info {
+    size_t models;
+    const char *const *model; /* [models] */
+    const double *threshold;  /* [models] */
+    int distance;             /* the most that confirms a copy */
+    size_t groups;
+    uint64_t pictures;      /* in groups */
+    uint64_t bytes_to_free; /* of all groups */
+    uint64_t alike; /* pictures that are as alike to another as a copy is, but
+                       are none */
+    uint64_t unhashed; /* pictures that an older akin has indexed, without a
+                          hash: only equal bytes make a copy of them */
+} akin_dups_info;
+
+/*
+ * Find the groups of copies in an index. Two pictures are copies when their
+ * files are equal, or when a model's cosine reaches the threshold and the
+ * perceptual hashes confirm it; a group holds what is a copy of its first.
+ * Groups are in order of bytes_to_free, most first, then of path. The answer
+ * holds what the index said at one moment, and needs the index no longer.
+ * rows * rows / 2 * dim operations of 8 bits for each model. docs/dups.md
+ * Errors: AKIN_EUSAGE, AKIN_ENOTFOUND (model), AKIN_ECORRUPT, AKIN_EIO,
+ * AKIN_ENOMEM, AKIN_ECANCELLED.
+ */
+AKIN_API akin_status akin_dups_open(akin_dups **dups, akin_index *index,
+                                    const akin_dups_options *options,
+                                    akin_error *err) AKIN_MUST_CHECK;
+AKIN_API void akin_dups_close(akin_dups **dups);
+AKIN_API void akin_dups_describe(const akin_dups *dups, akin_dups_info *info);
+/* Group `at`, below akin_dups_info.groups. */
+AKIN_API void akin_dups_get(const akin_dups *dups, size_t at,
+                            akin_dups_group *group);
+
+typedef enum akin_action {
+    AKIN_ACTION_TRASH = 1,   /* into the user's trash: FreeDesktop.org's trash
+                                specification 1.0; nothing is deleted */
+    AKIN_ACTION_HARDLINK = 2 /* become a second name of the file that is kept;
+                                only if all bytes are equal */
+} akin_action;
+
+typedef struct akin_deed {
+    int one_file;   /* both are names of one file: nothing is to be done */
+    uint64_t freed; /* bytes that no name holds any longer; in the trash, not
+                       before it is emptied */
+    char to[4096];  /* where the file is in the trash, or "" */
+} akin_deed;
+
+/*
+ * Do away with `copy`, of which `kept` is a copy that stays: the first of its
+ * group, or for a hard link any with the same content. With `really` 0 only say
+ * whether that would be done. Both files are looked at again: when
+ * either has another size or time than when it was indexed, is a link, or
+ * cannot be read, nothing is done, and *err says why.
+ * A hard link has kept's owner, mode and times: where owner, group or mode
+ * differ it is not made. The index learns of it from akin_index_update.
+ * Errors: AKIN_EUSAGE (it is not what was indexed), AKIN_ENOTFOUND, AKIN_EIO,
+ * AKIN_ENOMEM.
+ */
+AKIN_API akin_status akin_copy_act(const akin_copy *kept, const akin_copy *copy,
+                                   akin_action action, int really,
+                                   akin_deed *deed,
+                                   akin_error *err) AKIN_MUST_CHECK;
+
 typedef enum akin_export_format {
     AKIN_EXPORT_FAISS, /* IxF2, L2-normalised rows */
     AKIN_EXPORT_NPY,   /* float32 [rows, dim], L2-normalised */

@@ -21,7 +21,7 @@ from support import AKIN, SOURCE, akin, drawing, tiny
 import numpy
 import PIL.Image
 
-COMMANDS = ['compare', 'index', 'search', 'embed', 'export', 'info',
+COMMANDS = ['compare', 'index', 'search', 'dups', 'embed', 'export', 'info',
             'bench']
 
 
