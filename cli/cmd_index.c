@@ -173,7 +173,9 @@ static int update(struct update *u)
                                         .limits = &u->values->limits,
                                         .progress = show,
                                         .notice = notice,
-                                        .context = u};
+                                        .context = u,
+                                        .exclude = u->values->exclude,
+                                        .excludes = u->values->excludes};
     akin_error err;
     cli_catch_stop();
     const akin_status status = akin_index_update(
@@ -250,6 +252,8 @@ const struct cli_command cli_index = {
                 {"decode", "every pixel (exact) or large JPEG smaller (fast)"},
                 {"strict", "refuse pictures that are cut short or damaged"},
                 {"limit", "let pictures cost more or less: docs/limits.md"},
+                {"exclude", "leave out what matches, as gitignore; again for "
+                            "more"},
                 {"retry", "try again what could not be read before"},
                 {"threads", "processors to use (all)"},
                 {"json", "one document: docs/json.md"}},

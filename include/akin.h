@@ -451,13 +451,18 @@ typedef struct akin_index_options {
     void (*notice)(void *context, const char *path, const char *reason,
                    int failed);
     void *context;
+    /* Patterns of gitignore, from each root on, of what is left out; they count
+       above every .akinignore and are not remembered. */
+    const char *const *exclude; /* [excludes] */
+    size_t excludes;
 } akin_index_options;
 
 /*
  * Walk `roots` [root_count] (folders or single files), embed what is new or
  * changed with each of `models` [model_count, at most 16], forget what is gone
  * from a root that can be read, and commit as it goes: what is committed
- * survives anything.
+ * survives anything. What an .akinignore says, or `exclude`, is left out and
+ * forgotten; docs/ignore.md has the grammar.
  */
 AKIN_API akin_status
 akin_index_update(akin_index *index, const char *const *roots,
@@ -469,8 +474,8 @@ akin_index_update(akin_index *index, const char *const *roots,
 
 /*
  * Calls `visit` for each file in `folder` and below that is named as pictures
- * are, in order of path; hidden files, thumbnails and indexes are left out, as
- * in akin_index_update. The path lives until visit returns; an answer other
+ * are, in order of path; hidden files, thumbnails, indexes and what an
+ * .akinignore says are left out, as in akin_index_update. The path lives until visit returns; an answer other
  * than 0 ends it with AKIN_ECANCELLED.
  */
 AKIN_API akin_status akin_list_pictures(

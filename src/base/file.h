@@ -95,6 +95,8 @@ akin_status akin__names_add(struct akin__names *names, const char *name,
                             akin_error *err);
 void akin__names_free(struct akin__names *names);
 
+/* Whether `path` is `folder` or lies below it. */
+bool akin__lies_in(const char *path, const char *folder);
 /* "a/b", allocated; NULL when memory is short. */
 char *akin__join(const char *folder, const char *name);
 /* The absolute path without links or dots, allocated. */
