@@ -112,11 +112,17 @@ static void add_pattern(struct akin__text *text)
 
 static void make_rules(const char *path)
 {
+    static const char *const usual[] = {"a*\n",  "*.jpg\n",  "ab*/\n",
+                                        "!a*\n", "!*.jpg\n", "!ab\n"};
     static const char *const ends[] = {"\n", "\n", "\n", "\r\n", " \n", "\n\n"};
     struct akin__text text = {0};
     akin__text_add(&text, "", 0);
     if (random_below(8) == 0)
         akin__text_add(&text, "\xef\xbb\xbf", 3);
+    if (random_below(2) == 0) { /* so that rules meet each other */
+        const char *line = usual[random_below(6)];
+        akin__text_add(&text, line, strlen(line));
+    }
     for (uint32_t n = 1 + random_below(4); n-- > 0;) {
         const char *end = ends[random_below(6)];
         if (random_below(10) == 0)
@@ -144,7 +150,7 @@ static void make_tree(void)
             strcat(strcat(path, "/"), some_name());
             mkdir(path, 0777); /* or it is there, or a file is */
         }
-        if (random_below(6) == 0 && depth && akin__is_folder(path)) {
+        if (random_below(3) == 0 && depth && akin__is_folder(path)) {
             strcat(path, "/.akinignore");
             make_rules(path);
             path[strlen(path) - 12] = 0;
