@@ -22,6 +22,7 @@ struct update {
     akin_index *index;
     json_t *failed, *warnings; /* arrays, with --json */
     int out_of_memory;
+    bool watching; /* the user knows */
     struct cli_meter meter;
     akin_index_report report;
 };
@@ -85,7 +86,10 @@ static int open_all(struct update *u)
 {
     akin_index_info info = {0};
     const bool there = akin__exists(u->path);
-    int code = there ? open_index(u, AKIN_INDEX_WRITE, &info) : 0;
+    /* Who watches waits until nobody else writes. */
+    const akin_index_mode mode =
+        u->values->watch ? AKIN_INDEX_READ : AKIN_INDEX_WRITE;
+    int code = there ? open_index(u, mode, &info) : 0;
     if (!code)
         code = cli_models_open_for(&u->models, u->values, u->path, &info, true);
     if (!code && !there)
@@ -164,24 +168,82 @@ static int judge(const struct update *u)
     return good ? CLI_PARTLY : CLI_NO_INPUT;
 }
 
-static int update(struct update *u)
+/* Arrays for what a run has to say, with --json. */
+static void open_lists(struct update *u)
 {
+    if (!u->values->json)
+        return;
+    u->failed = json_array();
+    u->warnings = json_array();
+}
+
+static int print_report(struct update *u)
+{
+    if (u->values->json)
+        return print_json(u);
+    print_summary(u);
+    return 0;
+}
+
+/* A run of --watch has changed something. */
+static void updated(void *context, const akin_index_report *report)
+{
+    struct update *u = context;
+    cli_meter_clear(&u->meter);
+    u->report = *report;
+    if (print_report(u))
+        u->out_of_memory = 1;
+    fflush(stdout);
+    memset(&u->meter, 0, sizeof u->meter);
+    open_lists(u);
+}
+
+static int show_watch(void *context, const char *what, uint64_t done,
+                      uint64_t whole)
+{
+    struct update *u = context;
+    char text[32];
+    if (strcmp(what, "watched") != 0)
+        return show(context, what, done, whole) || u->out_of_memory;
+    cli_meter_clear(&u->meter);
+    if (!u->watching)
+        cli_say("watching %s folders; ctrl-C ends",
+                akin__thousands(text, done));
+    u->watching = true;
+    return cli_stopped() || u->out_of_memory || ferror(stdout);
+}
+
+static akin_status work(struct update *u, akin_error *err)
+{
+    const struct cli_values *v = u->values;
+    const char *const *roots = (const char *const *)v->word;
     const akin_index_options options = {.size = sizeof options,
-                                        .threads = (int)u->values->threads,
-                                        .retry = u->values->retry,
-                                        .strict = u->values->strict,
-                                        .limits = &u->values->limits,
-                                        .progress = show,
+                                        .threads = (int)v->threads,
+                                        .retry = v->retry,
+                                        .strict = v->strict,
+                                        .limits = &v->limits,
+                                        .progress =
+                                            v->watch ? show_watch : show,
                                         .notice = notice,
                                         .context = u,
-                                        .exclude = u->values->exclude,
-                                        .excludes = u->values->excludes};
+                                        .exclude = v->exclude,
+                                        .excludes = v->excludes};
+    if (!v->watch)
+        return akin_index_update(u->index, roots, v->words, u->models.model,
+                                 u->models.count, &options, &u->report, err);
+    akin_index_close(&u->index);
+    return akin_index_watch(u->path, roots, v->words, u->models.model,
+                            u->models.count, &options, updated, err);
+}
+
+static int update(struct update *u)
+{
     akin_error err;
     cli_catch_stop();
-    const akin_status status = akin_index_update(
-        u->index, (const char *const *)u->values->word, u->values->words,
-        u->models.model, u->models.count, &options, &u->report, &err);
+    const akin_status status = work(u, &err);
     cli_meter_clear(&u->meter);
+    if (status == AKIN_ECANCELLED && !cli_stopped())
+        return u->out_of_memory ? CLI_SYSTEM : CLI_DONE; /* cli_finish tells */
     if (status == AKIN_ECANCELLED) {
         cli_say("stopped; what is done is kept in %s, and the same command "
                 "goes on from there",
@@ -190,19 +252,14 @@ static int update(struct update *u)
     }
     if (status)
         return cli_fail(ABOUT_INDEX, &err);
-    const int printed = u->values->json ? print_json(u) : 0;
-    if (!u->values->json)
-        print_summary(u);
+    const int printed = print_report(u);
     return printed ? printed : judge(u);
 }
 
 static int run(const struct cli_values *values)
 {
     struct update u = {.values = values};
-    if (values->json) {
-        u.failed = json_array();
-        u.warnings = json_array();
-    }
+    open_lists(&u);
     int code = check_roots(values);
     if (!code)
         code = cli_index_path(values->index, 1, &u.path);
@@ -254,7 +311,8 @@ const struct cli_command cli_index = {
                 {"limit", "let pictures cost more or less: docs/limits.md"},
                 {"exclude", "leave out what matches, as gitignore; again for "
                             "more"},
+                {"watch", "stay, and bring it up to date when files change"},
                 {"retry", "try again what could not be read before"},
                 {"threads", "processors to use (all)"},
-                {"json", "one document: docs/json.md"}},
+                {"json", "one document (--watch: a line each): docs/json.md"}},
 };

@@ -132,10 +132,11 @@ static bool go_on(void *context, size_t found)
 
 /* ------------------------------------------------------------- the walk -- */
 
-static akin_status note_folder(void *context, const char *path, akin_error *err)
+static akin_status note_folder(void *context, const char *path, bool disc,
+                               akin_error *err)
 {
     const struct akin__run *run = context;
-    return run->watcher->folder(run->watcher->context, path, err);
+    return run->watcher->folder(run->watcher->context, path, disc, err);
 }
 
 /* The whole of a root, or what is touched of it, to the parts. */
@@ -183,23 +184,46 @@ static akin_status add_disc(struct akin__run *run,
     return status ? status : akin__index_add_root(run->index, path, err);
 }
 
-akin_status akin__roots_walk(struct akin__run *run, akin_error *err)
+/* Walk one of the parts; *linked is set when that led through a link. */
+static akin_status walk_part(struct akin__run *run,
+                             const struct akin__part *part, bool *linked,
+                             akin_error *err)
+{
+    struct akin__walk how = {.root = run->root[part->root].real,
+                             .number = part->root,
+                             .exclude = &run->exclude,
+                             .busy_ns =
+                                 run->watcher ? run->watcher->busy_ns : 0,
+                             .go_on = go_on,
+                             .folder = run->watcher ? note_folder : NULL,
+                             .context = run};
+    const akin_status status = akin__walk(&run->list, part->path, &how, err);
+    *linked |= how.linked;
+    return status;
+}
+
+static akin_status walk_parts(struct akin__run *run, bool *linked,
+                              akin_error *err)
 {
     akin_status status = AKIN_OK;
+    run->part_count = run->list.count = run->list.text_used = 0;
     for (uint32_t i = 0; i < run->given_count && !status; i++)
         if (run->root[i].walked)
             status = add_parts(run, i, err);
-    for (size_t i = 0; i < run->part_count && !status; i++) {
-        const struct akin__part *part = &run->part[i];
-        struct akin__walk how = {.root = run->root[part->root].real,
-                                 .number = part->root,
-                                 .exclude = &run->exclude,
-                                 .busy_ns =
-                                     run->watcher ? run->watcher->busy_ns : 0,
-                                 .go_on = go_on,
-                                 .folder = run->watcher ? note_folder : NULL,
-                                 .context = run};
-        status = akin__walk(&run->list, part->path, &how, err);
+    for (size_t i = 0; i < run->part_count && !status; i++)
+        status = walk_part(run, &run->part[i], linked, err);
+    return status;
+}
+
+akin_status akin__roots_walk(struct akin__run *run, akin_error *err)
+{
+    bool linked = false;
+    akin_status status = walk_parts(run, &linked, err);
+    if (!status && linked && is_partial(run)) {
+        /* By which of several links a folder is entered, only a walk of all
+         * can tell. */
+        run->watcher->touched_count = 0;
+        status = walk_parts(run, &linked, err);
     }
     if (!status && run->part_count > 1)
         akin__list_sort(&run->list);

@@ -58,7 +58,8 @@ struct akin__gone {
 /* Who keeps an index current (watch.c), as a run serves him. */
 struct akin__watcher {
     /* A folder is about to be listed. */
-    akin_status (*folder)(void *context, const char *path, akin_error *err);
+    akin_status (*folder)(void *context, const char *path, bool disc,
+                          akin_error *err);
     /* A file was left alone because it is being written. */
     akin_status (*busy)(void *context, const char *path, akin_error *err);
     void *context;

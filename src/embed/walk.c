@@ -368,7 +368,8 @@ static akin_status enter(struct walk *walk, const struct stat *st, bool link,
     if (other)
         status = add_disc(walk, st, err);
     if (!status && walk->how->folder)
-        status = walk->how->folder(walk->how->context, walk->path.bytes, err);
+        status =
+            walk->how->folder(walk->how->context, walk->path.bytes, other, err);
     if (!status)
         status = open_level(walk, &level, err);
     if (status || walk->list->count > barred + other)

@@ -70,8 +70,10 @@ struct akin__walk {
     int64_t busy_ns; /* files written to in so many ns before now are busy */
     /* May stop the walk; asked now and then. May be NULL. */
     bool (*go_on)(void *context, size_t found);
-    /* Called for every folder before it is listed. May be NULL. */
-    akin_status (*folder)(void *context, const char *path, akin_error *err);
+    /* Called for every folder before it is listed; `disc` as in AKIN__DISC.
+     * May be NULL. */
+    akin_status (*folder)(void *context, const char *path, bool disc,
+                          akin_error *err);
     void *context;
     bool linked; /* set when a folder was entered through a link */
 };
