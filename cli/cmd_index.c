@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/memory.h"
 #include "cli.h"
@@ -256,16 +257,43 @@ static int update(struct update *u)
     return printed ? printed : judge(u);
 }
 
+/* --forget: no folder is read and no model needed. */
+static int forget(struct update *u)
+{
+    const double start = akin__seconds();
+    int code = cli_index_path(u->values->index, 0, &u->path);
+    akin_error err;
+    if (!code && !u->path)
+        code = CLI_INDEX;
+    if (code)
+        return code;
+    if (akin_index_open(&u->index, u->path, AKIN_INDEX_WRITE, &err))
+        return cli_fail(ABOUT_INDEX, &err);
+    for (size_t i = 0; i < u->values->words && !code; i++) {
+        uint64_t removed = 0;
+        const akin_status status =
+            akin_index_forget(u->index, u->values->word[i], &removed, &err);
+        u->report.removed += removed;
+        if (status)
+            code = cli_fail(
+                status == AKIN_ENOTFOUND ? ABOUT_INPUT : ABOUT_INDEX, &err);
+    }
+    u->report.seconds = akin__seconds() - start;
+    return code ? code : print_report(u);
+}
+
 static int run(const struct cli_values *values)
 {
     struct update u = {.values = values};
+    if (values->forget && values->watch)
+        return cli_wrong(values, "--forget and --watch contradict each other");
     open_lists(&u);
-    int code = check_roots(values);
-    if (!code)
+    int code = values->forget ? forget(&u) : check_roots(values);
+    if (!code && !values->forget)
         code = cli_index_path(values->index, 1, &u.path);
-    if (!code)
+    if (!code && !values->forget)
         code = open_all(&u);
-    if (!code)
+    if (!code && !values->forget)
         code = update(&u);
     akin_index_close(&u.index);
     cli_models_close(&u.models);
@@ -279,26 +307,36 @@ const struct cli_command cli_index = {
     .name = "index",
     .arguments = "DIR.. [options]",
     .summary = "make an index of folders of pictures, or bring it up to date",
-    .detail = "The second time only what changed is read. Without -i the index "
-              "is the nearest\nphotos.akin in this folder or above it, else "
-              "./photos.akin is made. A new index\ngets clip and dinov2 where "
-              "they are at hand, else starter, or what --model says;\none that "
-              "is there keeps its own models. ctrl-C keeps what is done.\n\n"
-              "Precision: f32 gives transformers' vectors. int8 needs a third "
-              "of the network's\n"
-              "time (half with AVX2 alone) and a quarter of the memory for "
-              "weights, bf16 half\n"
-              "of both (with AVX512_BF16; else it is slower). Their vectors "
-              "are close to those\n"
-              "of f32: over 400 photos, cosines of int8 were 0.9995 or more "
-              "and 381 of the\n"
-              "nearest neighbours the same, of bf16 0.99996 or more and 397. "
-              "See akin bench\n"
-              "--accuracy for yours. An index keeps its precision, EXIF choice "
-              "and decoding for\n"
-              "good; searches in it follow them.",
+    .detail =
+        "The second time only what changed is read. Without -i the index "
+        "is the nearest\nphotos.akin in this folder or above it, else "
+        "./photos.akin is made. A new index\ngets clip and dinov2 where "
+        "they are at hand, else starter, or what --model says;\none that "
+        "is there keeps its own models. ctrl-C keeps what is done.\n\n"
+        "Precision: f32 gives transformers' vectors. int8 needs a third "
+        "of the network's\n"
+        "time (half with AVX2 alone) and a quarter of the memory for "
+        "weights, bf16 half\n"
+        "of both (with AVX512_BF16; else it is slower). Their vectors "
+        "are close to those\n"
+        "of f32: over 400 photos, cosines of int8 were 0.9995 or more "
+        "and 381 of the\n"
+        "nearest neighbours the same, of bf16 0.99996 or more and 397. "
+        "See akin bench\n"
+        "--accuracy for yours. An index keeps its precision, EXIF choice "
+        "and decoding for\n"
+        "good; searches in it follow them.\n\n"
+        "An .akinignore in any folder says, as a .gitignore does, what is "
+        "left out there\n"
+        "and below; --exclude says it for this run alone. What is left "
+        "out leaves the\n"
+        "index. A folder that is missing or empty keeps its entries, for "
+        "it may be an\n"
+        "unplugged disc: --forget lets them go.",
     .example = "  akin index Pictures\n"
-               "  akin index Pictures -i nas.akin --model clip",
+               "  akin index Pictures -i nas.akin --model clip\n"
+               "  akin index Pictures --exclude '*.png' --exclude /private/\n"
+               "  akin index Pictures --watch",
     .least = 1,
     .run = run,
     .options = {{"index", "the index to make or to bring up to date"},
@@ -312,6 +350,7 @@ const struct cli_command cli_index = {
                 {"exclude", "leave out what matches, as gitignore; again for "
                             "more"},
                 {"watch", "stay, and bring it up to date when files change"},
+                {"forget", "let go of what the index has of DIR, there or not"},
                 {"retry", "try again what could not be read before"},
                 {"threads", "processors to use (all)"},
                 {"json", "one document (--watch: a line each): docs/json.md"}},

@@ -471,6 +471,16 @@ akin_index_update(akin_index *index, const char *const *roots,
                   akin_index_report *report, akin_error *err) AKIN_MUST_CHECK;
 
 /*
+ * Let go of all that the index has at or below `path`, of roots too, whether it
+ * is there or not: a folder that was deleted, a disc that will not come back.
+ * Absolute, or from the working folder on. *removed (may be NULL) says how many
+ * pictures that were. AKIN_ENOTFOUND when there is nothing of it.
+ */
+AKIN_API akin_status akin_index_forget(akin_index *index, const char *path,
+                                       uint64_t *removed,
+                                       akin_error *err) AKIN_MUST_CHECK;
+
+/*
  * Keep the index at `path`, which is there, current: do what akin_index_update
  * does, then watch every folder below the roots (Linux's inotify) and do it
  * again for what has changed, once it has been quiet for a second or has not
