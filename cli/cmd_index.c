@@ -347,8 +347,7 @@ const struct cli_command cli_index = {
                 {"decode", "every pixel (exact) or large JPEG smaller (fast)"},
                 {"strict", "refuse pictures that are cut short or damaged"},
                 {"limit", "let pictures cost more or less: docs/limits.md"},
-                {"exclude", "leave out what matches, as gitignore; again for "
-                            "more"},
+                {"exclude", "leave out what matches, as a .gitignore does"},
                 {"watch", "stay, and bring it up to date when files change"},
                 {"forget", "let go of what the index has of DIR, there or not"},
                 {"retry", "try again what could not be read before"},
