@@ -77,6 +77,25 @@ static void a_renamed_folder_is_not_embedded_again(void)
     EXPECT_STR(where(&one, 4), "photos/summer/b.bmp");
 }
 
+static void photos_that_move_on_by_one_name_are_not_embedded_again(void)
+{
+    begin();
+    draw_many(20);
+    EXPECT_INT(update("photos"), AKIN_OK);
+    atomic_store(&embedded, 0);
+    for (int i = 19; i >= 0; i--) {
+        char from[64], to[64];
+        snprintf(from, sizeof from, "photos/%05d.bmp", i);
+        snprintf(to, sizeof to, "photos/%05d.bmp", i + 1);
+        EXPECT_INT(rename(from, to), 0);
+    }
+    EXPECT_INT(update("photos"), AKIN_OK);
+    EXPECT_INT(embedded, 0);
+    EXPECT_INT(files_in_index(), 20);
+    EXPECT_STR(where(&one, 1), "photos/00001.bmp");
+    EXPECT_STR(where(&one, 20), "photos/00020.bmp");
+}
+
 static void a_copy_is_added_without_the_network(void)
 {
     begin_with_three();
@@ -898,6 +917,7 @@ int main(void)
     RUN(a_touched_file_is_not_embedded_again);
     RUN(a_renamed_file_is_not_embedded_again);
     RUN(a_renamed_folder_is_not_embedded_again);
+    RUN(photos_that_move_on_by_one_name_are_not_embedded_again);
     RUN(a_copy_is_added_without_the_network);
     RUN(copies_side_by_side_are_embedded_once);
     RUN(a_removed_file_leaves_the_index);

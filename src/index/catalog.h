@@ -21,7 +21,7 @@ enum { AKIN__CATALOG_PATH_MAX = 500 };
 struct akin__catalog {
     sqlite3 *db;
     const char *shown;      /* the path that messages name; the index's */
-    sqlite3_stmt *kept[32]; /* statements, prepared at first use */
+    sqlite3_stmt *kept[64]; /* statements, prepared at first use */
 };
 
 enum akin__catalog_mode {
