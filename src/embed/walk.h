@@ -83,9 +83,9 @@ struct akin__walk {
  * order of path. A path that is not there adds nothing, a file is added as it
  * is. Links are followed; what is passed over is left out, and so is what the
  * rules say: those given, and the .akinignore of every folder on the way, those
- * above the root as well. The root itself is never left out.
- * Errors: AKIN_ECANCELLED, AKIN_ENOMEM, and what `folder` gives. All else
- * becomes an item.
+ * above the root as well unless everybody may write there. The root itself is
+ * never left out. Errors: AKIN_ECANCELLED, AKIN_ENOMEM, and what `folder`
+ * gives. All else becomes an item.
  */
 akin_status akin__walk(struct akin__list *list, const char *path,
                        struct akin__walk *how, akin_error *err) AKIN_MUST_CHECK;

@@ -417,6 +417,8 @@ akin_status akin_index_watch(const char *index, const char *const *roots,
                       .updated = updated};
     akin_error error = {AKIN_OK, ""};
     akin_status status = AKIN_OK;
+    if (options && !options->size)
+        status = akin__fail(&error, AKIN_EUSAGE, "options without their size");
     if (options)
         memcpy(&w.options, options,
                options->size < sizeof w.options ? options->size
