@@ -13,7 +13,7 @@
 #include "embed/ignore.h"
 #include "embed/walk.h"
 
-enum { CASES = 240 };
+enum { CASES = 160 };
 
 static char scene[] = "/tmp/akin-ignore-XXXXXX";
 static uint32_t state; /* of the random numbers; printed where a test fails */

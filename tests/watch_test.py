@@ -74,8 +74,40 @@ class Watched(living_test.Collection):
         self.hears('watching 3 folders; ctrl-C ends')
 
 
+def at_once(case):
+    """A test for each scene_ of the class; they run together, because most of
+    their time is waiting for it to be quiet."""
+    scenes = [name for name in dir(case) if name.startswith('scene_')]
+
+    def start(cls):
+        cls.results = {name: unittest.TestResult() for name in scenes}
+        cls.threads = {name: threading.Thread(
+            target=cls(name).run, args=(cls.results[name],)) for name in scenes}
+        for thread in cls.threads.values():
+            thread.start()
+
+    def test(name):
+        def wait(self):
+            self.threads[name].join()
+            result = self.results[name]
+            for _, trace in result.errors + result.failures:
+                self.fail(trace)
+            for _, reason in result.skipped:
+                self.skipTest(reason)
+        wait.__doc__ = getattr(case, name).__doc__
+        return wait
+
+    for name in scenes:
+        setattr(case, 'test_' + name[len('scene_'):], test(name))
+    case.setUpClass = classmethod(start)
+    case.setUp = lambda self: self._testMethodName in scenes and \
+        Watched.setUp(self)
+    return case
+
+
+@at_once
 class Watch(Watched):
-    def test_files_and_folders_that_come_move_and_go(self):
+    def scene_files_and_folders_that_come_move_and_go(self):
         self.begin('photos', 'other')
         self.move('photos/0.jpg', 'other/renamed.jpg')
         self.assertEqual(self.next(), {'renamed': 1, 'embedded': 0})
@@ -97,7 +129,7 @@ class Watch(Watched):
         self.assertEqual(self.known(), self.files())
         self.assertEqual(self.end(signal.SIGINT), 130)
 
-    def test_rules_that_change(self):
+    def scene_rules_that_change(self):
         self.begin('photos', 'other')
         with open(self.path('photos/.akinignore'), 'w') as f:
             f.write('summer\n')
@@ -108,7 +140,7 @@ class Watch(Watched):
         self.assertEqual(self.next(), {'renamed': 1, 'embedded': 0})
         self.assertEqual(self.end(signal.SIGTERM), 143)
 
-    def test_a_file_is_not_read_half(self):
+    def scene_a_file_is_not_read_half(self):
         self.begin('photos', 'other')
         with open(real_photo(8), 'rb') as f:
             data = f.read()
@@ -120,7 +152,7 @@ class Watch(Watched):
                 time.sleep(0.3)
         self.assertEqual(self.next(), {'added': 1, 'embedded': 1})
 
-    def test_a_root_that_goes_and_comes_back(self):
+    def scene_a_root_that_goes_and_comes_back(self):
         self.begin('photos', 'other')
         self.move('photos', 'away')
         time.sleep(1.8)
@@ -131,7 +163,7 @@ class Watch(Watched):
         self.assertEqual(self.next(), {'renamed': 1, 'embedded': 0})
         self.assertEqual(self.known(), self.files())
 
-    def test_another_writer_is_waited_for(self):
+    def scene_another_writer_is_waited_for(self):
         self.begin('photos', 'other')
         self.assertEqual(self.index('photos'), {'unchanged': 8, 'embedded': 0})
         with open(self.path('x.akin/lock'), encoding='utf-8') as lock:
@@ -142,7 +174,7 @@ class Watch(Watched):
         self.assertEqual(self.next(), {'removed': 1, 'embedded': 0,
                                        'warnings': ['x.akin']})
 
-    def test_too_few_watches_are_told(self):
+    def scene_too_few_watches_are_told(self):
         how = living_test.namespace()
         self.watch('photos', 'other', before=how,
                    shell='echo 1 > /proc/sys/user/max_inotify_watches;')
@@ -152,7 +184,7 @@ class Watch(Watched):
         os.unlink(self.path('photos/0.jpg'))
         self.assertEqual(self.next(), {'removed': 1, 'embedded': 0})
 
-    def test_a_disc_is_unplugged_and_plugged_in(self):
+    def scene_a_disc_is_unplugged_and_plugged_in(self):
         """From within: the namespace of the watcher is not ours."""
         how = living_test.namespace()
         self.watch('photos', before=how, shell='''
