@@ -349,7 +349,7 @@ const struct cli_command cli_index = {
                 {"limit", "let pictures cost more or less: docs/limits.md"},
                 {"exclude", "leave out what matches, as a .gitignore does"},
                 {"watch", "stay, and bring it up to date when files change"},
-                {"forget", "let go of what the index has of DIR, there or not"},
+                {"forget", "let go of what the index has of DIR"},
                 {"retry", "try again what could not be read before"},
                 {"threads", "processors to use (all)"},
                 {"json", "one document (--watch: a line each): docs/json.md"}},
