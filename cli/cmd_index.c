@@ -352,5 +352,5 @@ const struct cli_command cli_index = {
                 {"forget", "let go of what the index has of DIR"},
                 {"retry", "try again what could not be read before"},
                 {"threads", "processors to use (all)"},
-                {"json", "one document (--watch: a line each): docs/json.md"}},
+                {"json", "one document (--watch: lines): docs/json.md"}},
 };
