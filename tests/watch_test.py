@@ -191,11 +191,14 @@ class Watch(Watched):
             mkdir photos/disc aside
             mount -t tmpfs disc photos/disc
             cp photos/summer/* photos/disc
-            (until [ -e out ]; do sleep 0.1; done
+            wait_for() {
+                for i in $(seq 300); do [ -e $1 ] && break; sleep 0.1; done
+            }
+            (wait_for out
              mount --move photos/disc aside
-             until [ -e in ]; do sleep 0.1; done
+             wait_for in
              rm aside/1.jpg; cp photos/0.jpg aside/new.jpg
-             mount --move aside photos/disc) &
+             mount --move aside photos/disc) </dev/null >/dev/null 2>&1 &
             ''')
         self.assertEqual(self.next(), {'added': 12, 'embedded': 8})
         os.mkdir(self.path('out'))
