@@ -15,7 +15,18 @@
 
 #include "cli.h"
 
-enum kind { FLAG, TEXT, COUNT, MODEL, CHOICE, PRECISION, LIMIT, COSINE, HELP };
+enum kind {
+    FLAG,
+    TEXT,
+    COUNT,
+    MODEL,
+    CHOICE,
+    PRECISION,
+    LIMIT,
+    COSINE,
+    EXCLUDE,
+    HELP
+};
 
 /* Every option there is, in the order of getopt's answers (FIRST + row). */
 static const struct known {
@@ -44,6 +55,9 @@ static const struct known {
     {"normalize", 0, NULL, FLAG, offsetof(struct cli_values, normalize)},
     {"errors", 0, NULL, FLAG, offsetof(struct cli_values, errors)},
     {"strict", 0, NULL, FLAG, offsetof(struct cli_values, strict)},
+    {"exclude", 0, "GLOB", EXCLUDE, 0},
+    {"watch", 0, NULL, FLAG, offsetof(struct cli_values, watch)},
+    {"forget", 0, NULL, FLAG, offsetof(struct cli_values, forget)},
     {"retry", 0, NULL, FLAG, offsetof(struct cli_values, retry)},
     {"offline", 0, NULL, FLAG, offsetof(struct cli_values, offline)},
     {"limit", 0, "WHAT=N", LIMIT, 0},
@@ -234,6 +248,17 @@ static int take_model(struct cli_values *values, const char *text)
     return 0;
 }
 
+static int take_exclude(struct cli_values *values, const char *text)
+{
+    if (values->excludes == CLI_EXCLUDES)
+        return cli_wrong(values,
+                         "more than %d times --exclude; an .akinignore in the "
+                         "folder takes more",
+                         CLI_EXCLUDES);
+    values->exclude[values->excludes++] = text;
+    return 0;
+}
+
 /* The words stand in the option's argument; 1 is the first, 0 none. */
 static int take_choice(struct cli_values *values, const struct known *option,
                        const char *text)
@@ -324,6 +349,8 @@ static int take(struct cli_values *values, const struct known *option,
         return take_model(values, text);
     case CHOICE:
         return take_choice(values, option, text);
+    case EXCLUDE:
+        return take_exclude(values, text);
     case LIMIT:
         return take_limit(values, text);
     case PRECISION:

@@ -613,13 +613,18 @@ typedef struct akin_index_options {
     void (*notice)(void *context, const char *path, const char *reason,
                    int failed);
     void *context;
+    /* Patterns of gitignore, from each root on, of what is left out; they count
+       above every .akinignore and are not remembered. */
+    const char *const *exclude; /* [excludes] */
+    size_t excludes;
 } akin_index_options;
 
 /*
  * Walk `roots` [root_count] (folders or single files), embed what is new or
  * changed with each of `models` [model_count, at most 16], forget what is gone
  * from a root that can be read, and commit as it goes: what is committed
- * survives anything.
+ * survives anything. What an .akinignore says, or `exclude`, is left out and
+ * forgotten; docs/ignore.md has the grammar.
  */
 AKIN_API akin_status
 akin_index_update(akin_index *index, const char *const *roots,
@@ -627,13 +632,43 @@ akin_index_update(akin_index *index, const char *const *roots,
                   size_t model_count, const akin_index_options *options,
                   akin_index_report *report, akin_error *err) AKIN_MUST_CHECK;
 
+/*
+ * Let go of all that the index has at or below `path`, of roots too, whether it
+ * is there or not: a folder that was deleted, a disc that will not come back.
+ * Absolute, or from the working folder on. *removed (may be NULL) says how many
+ * pictures that were. AKIN_ENOTFOUND when there is nothing of it.
+ */
+AKIN_API akin_status akin_index_forget(akin_index *index, const char *path,
+                                       uint64_t *removed,
+                                       akin_error *err) AKIN_MUST_CHECK;
+
+/*
+ * Keep the index at `path`, which is there, current: do what akin_index_update
+ * does, then watch every folder below the roots (Linux's inotify) and do it
+ * again for what has changed, once it has been quiet for a second or has not
+ * been for ten. Everything is walked again every hour, and every minute or so
+ * where the system watches no more folders, which `notice` says. `updated` (may
+ * be NULL) is called after the first run and after every other one that changed
+ * something. `progress` is also called several times a second with "watched"
+ * and the number of folders while nothing happens. The writer's lock is held
+ * for a run at a time, and waited for.
+ * Returns AKIN_ECANCELLED when `progress` asks to stop, else an error of
+ * akin_index_update or akin_index_open.
+ */
+AKIN_API akin_status akin_index_watch(
+    const char *path, const char *const *roots, size_t root_count,
+    akin_model *const *models, size_t model_count,
+    const akin_index_options *options,
+    void (*updated)(void *context, const akin_index_report *report),
+    akin_error *err) AKIN_MUST_CHECK;
+
 /* ------------------------------------------------------------- measure -- */
 
 /*
  * Calls `visit` for each file in `folder` and below that is named as pictures
- * are, in order of path; hidden files, thumbnails and indexes are left out, as
- * in akin_index_update. The path lives until visit returns; an answer other
- * than 0 ends it with AKIN_ECANCELLED.
+ * are, in order of path; hidden files, thumbnails, indexes and what an
+ * .akinignore says are left out, as in akin_index_update. The path lives until
+ * visit returns; an answer other than 0 ends it with AKIN_ECANCELLED.
  */
 AKIN_API akin_status akin_list_pictures(
     const char *folder, int (*visit)(void *context, const char *path),

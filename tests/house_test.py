@@ -35,7 +35,7 @@ PLACES = {
     r'|jxl/.*|libraw/.*': r'src/image/.*',
     r'openssl/.*': r'src/base/.*|src/view/html\.c',
     r'zlib\.h|pthread\.h|fcntl\.h|sys/mman\.h|sys/file\.h'
-    r'|dirent\.h': r'src/base/.*',
+    r'|dirent\.h|sys/inotify\.h': r'src/base/.*',
 }
 
 # Calls at which faults are injected: memory, and what changes files.

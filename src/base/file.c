@@ -347,6 +347,14 @@ void akin__names_free(struct akin__names *names)
     memset(names, 0, sizeof *names);
 }
 
+bool akin__lies_in(const char *path, const char *folder)
+{
+    const size_t length = strlen(folder);
+    return strncmp(path, folder, length) == 0 &&
+           (path[length] == 0 || path[length] == '/' ||
+            (length && folder[length - 1] == '/'));
+}
+
 char *akin__join(const char *folder, const char *name)
 {
     const size_t length = strlen(folder);

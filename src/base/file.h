@@ -101,6 +101,8 @@ void akin__names_free(struct akin__names *names);
 /* The folder that holds `path`, allocated, "." when the path names none; NULL
  * when memory is short. */
 char *akin__parent(const char *path);
+/* Whether `path` is `folder` or lies below it. */
+bool akin__lies_in(const char *path, const char *folder);
 /* "a/b", allocated; NULL when memory is short. */
 char *akin__join(const char *folder, const char *name);
 /* The absolute path without links or dots, allocated. */
