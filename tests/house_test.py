@@ -59,7 +59,8 @@ def files(*folders, ends=('.c', '.h', '.S')):
 
 
 def read(path):
-    with open(os.path.join(SOURCE, path), encoding='utf-8') as f:
+    with open(os.path.join(SOURCE, path), encoding='utf-8',
+              errors='replace') as f:
         return f.read()
 
 
