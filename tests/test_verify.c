@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 
 #include "base/fault.h"
+#include "base/hash.h"
 #include "index/vfs.h"
 
 enum { FILES = 60, TWIN = 7 }; /* copy.jpg is a copy of 7.jpg */
@@ -174,6 +175,29 @@ static void records_that_contradict_each_other_are_named(void)
     clean();
 }
 
+/* Change the records behind the library's back, checksums and all. */
+static void change(const char *sql)
+{
+    akin_index *index = open_index(AKIN_INDEX_WRITE);
+    EXPECT_INT(akin__stage(index, &err), AKIN_OK);
+    EXPECT_INT(akin__sql_run(&index->write.catalog, &err, sql, ""), AKIN_OK);
+    commit(index);
+    akin_index_close(&index);
+}
+
+static void more_models_than_there_can_be_are_refused(void)
+{
+    make_whole();
+    change("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n "
+           "WHERE i < 20) INSERT INTO models SELECT i, 'm' || i, folder, "
+           "revision, family, pool, precision, exif, dim, fingerprint, 0 FROM "
+           "models, n WHERE ordinal = 0");
+    EXPECT_INT(check(akin_index_verify), AKIN_ECORRUPT);
+    EXPECT(has_told("catalog.db: has more than 16 models"));
+    EXPECT_INT(check(akin_index_repair), AKIN_ECORRUPT);
+    clean();
+}
+
 static int stop(void *context, const char *what, uint64_t done, uint64_t whole)
 {
     (void)context, (void)what, (void)done, (void)whole;
@@ -273,6 +297,36 @@ static void a_damaged_head_costs_nothing(void)
     clean();
 }
 
+/* Row `number` becomes four times `value`, and its checksum with it. */
+static void set_row(int number, float value)
+{
+    const float row[DIM] = {value, value, value, value};
+    char sql[100];
+    size_t count;
+    uint8_t *bytes = bytes_of("x.akin/rows-0.f32", &count);
+    memcpy(bytes + 64 + (size_t)number * sizeof row, row, sizeof row);
+    write_bytes("x.akin/rows-0.f32", bytes, count);
+    akin__free(bytes);
+    snprintf(sql, sizeof sql, "UPDATE rows SET crc = %lu WHERE row = %d",
+             (unsigned long)akin__crc32(row, sizeof row), number);
+    change(sql);
+}
+
+static void a_row_of_wrong_length_is_no_vector_whatever_its_checksum(void)
+{
+    make_whole();
+    set_row(5, 1);
+    set_row(9, (float)NAN);
+    EXPECT_INT(check(akin_index_verify), AKIN_ECORRUPT);
+    EXPECT(has_told("row 5 is not of length 1"));
+    EXPECT(has_told("row 9 is not of length 1"));
+    EXPECT_INT(check(akin_index_repair), AKIN_OK);
+    EXPECT_INT(report.lost, 2);
+    EXPECT_INT(count_kept(), FILES - 2);
+    EXPECT_INT(check(akin_index_verify), AKIN_OK);
+    clean();
+}
+
 static void a_short_row_file_costs_what_is_cut_off(void)
 {
     make_whole();
@@ -360,9 +414,44 @@ static void a_flip_in_the_rows_is_found_and_mended(void)
     flip_each("rows-0.f32", 7);
 }
 
-/* ------------------------------------------------------------ kill ----- */
+/* ------------------------------------------------- refused, killed ----- */
 
 static int countdown;
+
+static int refuse_here(const char *call, const char *path)
+{
+    (void)path;
+    if (countdown && --countdown == 0)
+        return strcmp(call, "write") == 0 ? ENOSPC : EIO;
+    return 0;
+}
+
+static void a_repair_that_the_disc_refuses_leaves_the_old_index(void)
+{
+    akin_status status = AKIN_EIO;
+    int n = 0;
+    make_whole();
+    flip("x.akin/rows-0.f32", 64 + 5 * DIM * sizeof(float) + 2);
+    run("rm -rf whole && cp -r x.akin whole");
+    do {
+        countdown = ++n;
+        akin__fault = refuse_here;
+        status = check(akin_index_repair);
+        akin__fault = NULL;
+        if (status) {
+            EXPECT_INT(status, AKIN_EIO);
+            run("test ! -e x.akin/catalog.db.new");
+            EXPECT_INT(check(akin_index_repair), AKIN_OK);
+        }
+        run("cmp -s x.akin/catalog.db.damaged whole/catalog.db");
+        EXPECT_INT(count_kept(), FILES - 1);
+        EXPECT_INT(check(akin_index_verify), AKIN_OK);
+        run("rm -rf x.akin && cp -r whole x.akin");
+    } while (countdown == 0);
+    printf("# refused at %d calls\n", n - 1);
+    EXPECT(n > 50);
+    clean();
+}
 
 static int kill_here(const char *call, const char *path)
 {
@@ -414,16 +503,19 @@ int main(void)
     RUN(a_missing_row_file_is_named);
     RUN(rows_behind_the_last_commit_are_no_problem);
     RUN(records_that_contradict_each_other_are_named);
+    RUN(more_models_than_there_can_be_are_refused);
     RUN(a_check_can_be_stopped);
     RUN(what_is_no_index_is_not_verified);
     RUN(a_whole_index_is_left_alone);
     RUN(a_damaged_row_costs_only_its_picture);
     RUN(a_damaged_head_costs_nothing);
+    RUN(a_row_of_wrong_length_is_no_vector_whatever_its_checksum);
     RUN(a_short_row_file_costs_what_is_cut_off);
     RUN(a_missing_row_file_costs_all_vectors_and_no_file);
     RUN(the_damaged_catalog_is_kept);
     RUN(a_flip_in_the_catalog_is_found_and_mended);
     RUN(a_flip_in_the_rows_is_found_and_mended);
+    RUN(a_repair_that_the_disc_refuses_leaves_the_old_index);
     RUN(a_killed_repair_leaves_the_old_index_or_the_new);
     rmdir(home);
     akin__text_free(&told);

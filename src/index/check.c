@@ -1,6 +1,7 @@
 /* Telling what a check or a repair found (check.h). */
 #include "index/check.h"
 
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -9,6 +10,8 @@
 #include "base/memory.h"
 
 enum { ASK_EVERY = 4096 }; /* rows between two calls of progress */
+/* A unit vector's length is off by rounding alone. */
+#define LENGTH_ERROR 1e-4
 
 akin_status akin__check_begin(struct akin__check *check,
                               const akin_check_options *options,
@@ -45,6 +48,23 @@ void akin__check_tell(struct akin__check *check, const char *stored,
     char *path = stored ? akin__shown_path(check->index, stored) : NULL;
     check->options.problem(check->options.context, text, path);
     akin__free(path);
+}
+
+akin_status akin__check_vector(const struct akin__rows *rows, uint64_t number,
+                               uint32_t crc, float *vector, akin_error *err)
+{
+    double squares = 0;
+    akin_status status = akin__rows_read(rows, number, 1, vector, err);
+    if (!status)
+        status = akin__rows_check(rows, number, crc, vector, err);
+    for (size_t i = 0; !status && i < rows->is.dim; i++)
+        squares += (double)vector[i] * (double)vector[i];
+    /* Worded so that what is no number fails. */
+    if (!status && squares != 0 && !(fabs(sqrt(squares) - 1) < LENGTH_ERROR))
+        status = akin__fail(err, AKIN_ECORRUPT,
+                            "%s: row %llu is not of length 1", rows->file.path,
+                            (unsigned long long)number);
+    return status;
 }
 
 akin_status akin__check_row(struct akin__check *check, akin_error *err)

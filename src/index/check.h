@@ -32,6 +32,10 @@ akin_status akin__check_begin(struct akin__check *check,
 void akin__check_tell(struct akin__check *check, const char *stored,
                       const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+/* Row `number` into `vector` [dim]; AKIN_ECORRUPT unless its checksum is `crc`
+ * and its length 1 or 0. */
+akin_status akin__check_vector(const struct akin__rows *rows, uint64_t number,
+                               uint32_t crc, float *vector, akin_error *err);
 /* One more row is done: AKIN_ECANCELLED when the caller wants to stop. */
 akin_status akin__check_row(struct akin__check *check, akin_error *err);
 

@@ -145,11 +145,13 @@ static akin_status row_holds(struct repair *r, sqlite3_stmt *s, int64_t id,
         return akin__fail(err, AKIN_ECORRUPT,
                           "row %lld of model %lld does not exist",
                           (long long)row, (long long)model);
-    akin_status status =
-        akin__rows_read(&r->model[model], (uint64_t)row, 1, vector, err);
-    return status ? status
-                  : akin__rows_check(&r->model[model], (uint64_t)row,
-                                     (uint32_t)crc, vector, err);
+    const struct akin__rows *rows = &r->model[model];
+    const akin_status status = akin__check_vector(rows, (uint64_t)row,
+                                                  (uint32_t)crc, vector, err);
+    /* What a disc refuses once it may give the second time. */
+    return status == AKIN_EIO ? akin__check_vector(rows, (uint64_t)row,
+                                                   (uint32_t)crc, vector, err)
+                              : status;
 }
 
 /* The rows of a file that hold; what does not into *why, which is empty when
@@ -517,8 +519,14 @@ static akin_status put_in_place(const struct repair *r, akin_error *err)
     char *journal = akin__format("%s-journal", r->old);
     akin_status status = AKIN_OK;
     AKIN_CHECK(journal, err, AKIN_ENOMEM, "%s: no memory", r->old);
-    AKIN_TRY(copy_old(r, r->aside, err));
+    status = copy_old(r, r->aside, err);
+    if (status)
+        akin__remove(r->aside, NULL); /* half of it serves nobody */
+    AKIN_TRY(status);
     AKIN_TRY(akin__remove(journal, err));
+    /* Were the journal to come back, SQLite would undo the new catalog by it.
+     */
+    AKIN_TRY(akin__sync_folder(r->check.index->real, err));
     AKIN_TRY(akin__rename(r->fresh, r->old, err));
     AKIN_TRY(akin__sync_folder(r->check.index->real, err));
 out:

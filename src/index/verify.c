@@ -9,16 +9,12 @@
  *
  * One read transaction over all of it: a writer's commit waits meanwhile.
  */
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/error.h"
 #include "base/memory.h"
 #include "index/check.h"
-
-/* A unit vector's length is off by rounding alone. */
-#define LENGTH_ERROR 1e-4
 
 /* ------------------------------------------------------- catalog ------- */
 
@@ -131,21 +127,11 @@ static akin_status check_row(struct akin__check *check,
     float vector[AKIN_MAX_DIM];
     akin_error problem;
     const int64_t number = sqlite3_column_int64(s, 0);
-    double squares = 0;
     if (number < 0 || (uint64_t)number >= rows->committed)
         return AKIN_OK; /* told already, as a record */
-    akin_status status =
-        akin__rows_read(rows, (uint64_t)number, 1, vector, &problem);
-    if (!status)
-        status = akin__rows_check(rows, (uint64_t)number,
-                                  (uint32_t)sqlite3_column_int64(s, 1), vector,
-                                  &problem);
-    for (size_t i = 0; !status && i < rows->is.dim; i++)
-        squares += (double)vector[i] * (double)vector[i];
-    if (!status && squares != 0 && !(fabs(sqrt(squares) - 1) < LENGTH_ERROR))
-        status = akin__fail(&problem, AKIN_ECORRUPT,
-                            "%s: row %lld is not of length 1", rows->file.path,
-                            (long long)number);
+    akin_status status = akin__check_vector(
+        rows, (uint64_t)number, (uint32_t)sqlite3_column_int64(s, 1), vector,
+        &problem);
     if (status && status != AKIN_ECORRUPT && status != AKIN_EIO) {
         *err = problem;
         return status;
