@@ -218,6 +218,102 @@ static void the_next_writer_goes_on_from_a_pulled_plug(void)
     }
 }
 
+/* ------------------------------------------------------- a repair ------ */
+
+static akin_status flip(const char *name, uint64_t offset)
+{
+    struct akin__file file;
+    uint8_t byte;
+    akin_status status = akin__file_open(&file, at(name), AKIN__WRITE, &err);
+    if (!status)
+        status = akin__file_read(&file, &byte, 1, offset, &err);
+    byte ^= 8;
+    if (!status)
+        status = akin__file_write(&file, &byte, 1, offset, &err);
+    if (!status)
+        status = akin__file_sync(&file, &err);
+    akin__file_close(&file);
+    return status;
+}
+
+/* An index of PICTURES, one page of its catalog and one row damaged, and its
+ * repair. */
+static akin_status repair_run(void)
+{
+    akin_index *index;
+    akin_status status =
+        akin_index_open(&index, at("x.akin"), AKIN_INDEX_CREATE, &err);
+    if (!status)
+        status = add_model(index, "clip");
+    for (int i = 0; i < PICTURES && !status; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "%d.jpg", i);
+        status = put(index, name, i);
+    }
+    if (!status)
+        status = akin__index_commit(index, &err);
+    akin_index_close(&index);
+    if (!status)
+        status = flip("x.akin/rows-0.f32", 64 + 5 * DIM * sizeof(float));
+    if (!status)
+        status = flip("x.akin/catalog.db", 5 * 4096 + 4000); /* an index */
+    disc_acked = 1;
+    if (!status)
+        status = akin_index_repair(at("x.akin"), NULL, NULL, &err);
+    disc_acked = 2;
+    return status;
+}
+
+/* Whether what the plug left of a repair is the old index, which can be
+ * repaired, or the new one. */
+static bool repairs_after(size_t end, enum disc_loss loss)
+{
+    akin_check_report kept = {0};
+    akin_status status = AKIN_OK;
+    empty_folders();
+    disc_build(end, loss, at("nodes"), at("cut"), root);
+    if (disc_log[end - 1].acked == 1)
+        status = akin_index_repair(at("cut/x.akin"), NULL, NULL, &err);
+    if (!status)
+        status = akin_index_verify(at("cut/x.akin"), NULL, &kept, &err);
+    const bool fits =
+        !status && kept.pictures == PICTURES && kept.rows == PICTURES - 1;
+    if (!fits && !disc_ignored)
+        printf("# call %zu, loss %d: %d pictures, %d rows: %s\n", end,
+               (int)loss, (int)kept.pictures, (int)kept.rows, err.message);
+    return fits;
+}
+
+static int count_unmended(int each)
+{
+    int broken = 0, discs = 0;
+    for (size_t end = 1; end <= disc_calls; end++) {
+        if (disc_log[end - 1].acked == 0)
+            continue;
+        broken += !repairs_after(end, DISC_DROP);
+        broken += !repairs_after(end, DISC_KEEP);
+        discs += 2 + each;
+        for (int i = 0; i < each; i++) {
+            disc_seed = (unsigned)(end * 104729 + (size_t)i);
+            broken += !repairs_after(end, i % 2 ? DISC_TORN : DISC_ANY);
+        }
+    }
+    printf("# %d of %d discs broken\n", broken, discs);
+    return broken;
+}
+
+static void a_pulled_plug_leaves_the_old_index_or_the_repaired_one(void)
+{
+    run("rm -rf cut nodes x.akin");
+    record(repair_run);
+    disc_log[disc_calls - 1].acked = 2; /* the last call, once it is made */
+    EXPECT_INT(count_unmended(getenv("AKIN_EVERY_BYTE") ? 40 : 4), 0);
+    disc_ignored = DISC_NO_FILES; /* does this see what it is there for? */
+    EXPECT(count_unmended(0) > 0);
+    disc_ignored = 0;
+    run("rm -rf x.akin");
+}
+
 /* --------------------------------------------- a thousand pictures ------ */
 
 enum { MANY = 1000, BATCH = 50 };
@@ -294,6 +390,7 @@ int main(void)
     RUN(without_the_syncs_of_folders_much_is_lost);
     RUN(without_the_syncs_of_files_much_is_lost);
     RUN(the_next_writer_goes_on_from_a_pulled_plug);
+    RUN(a_pulled_plug_leaves_the_old_index_or_the_repaired_one);
     RUN(a_thousand_pictures_survive_at_random_moments);
     disc_forget();
     rmdir(home);
