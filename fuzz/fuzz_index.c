@@ -3,8 +3,8 @@
  * list of edits, 6 bytes each: which file, an offset of 3 bytes, how, a byte.
  * They are made to a small index; then the checksums of pages, heads and rows
  * are put right, and it is opened, searched, verified, repaired and verified
- * again. libFuzzer, built with -Dfuzz=true; tests/test_made_up.c gives it inputs
- * of its own.
+ * again. libFuzzer, built with -Dfuzz=true; tests/test_made_up.c gives it
+ * inputs of its own.
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -314,6 +314,12 @@ static void a_failed_sync_is_no_commit(void)
     refuse_each("sync", EIO, 0, true);
 }
 
+static void a_process_without_more_descriptors_loses_nothing(void)
+{
+    refuse_each("open", EMFILE, 0, false);
+    refuse_each("open", EMFILE, 1, true);
+}
+
 /* A failure at the next write drops what is staged, b.jpg; the message is of
  * the file `named`, and the writer goes on as if nothing had been. */
 static void fail_and_go_on(akin_status (*fail)(akin_index *index),
@@ -446,6 +452,8 @@ static void cut_each(const char *name, size_t stride, size_t spare)
     size_t count;
     snprintf(path, sizeof path, "x.akin/%s", name);
     uint8_t *bytes = bytes_of(at(path), &count);
+    if (getenv("AKIN_EVERY_BYTE"))
+        stride = 1;
     for (size_t i = 0; i < count; i += stride) {
         write_bytes(at(path), bytes, i);
         EXPECT(same_or_refused(whole, i) >= (i < count - spare ? 2 : 1));
@@ -563,6 +571,7 @@ int main(void)
     RUN(a_disc_that_stays_broken_loses_nothing);
     RUN(a_full_disc_at_any_write_loses_nothing);
     RUN(a_failed_sync_is_no_commit);
+    RUN(a_process_without_more_descriptors_loses_nothing);
     RUN(a_failed_put_drops_what_was_staged_and_goes_on);
     RUN(a_failed_commit_drops_what_was_staged_and_goes_on);
     RUN(a_flipped_bit_of_the_catalog_is_seen);

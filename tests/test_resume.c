@@ -199,6 +199,52 @@ static void a_run_killed_at_any_call_loses_nothing(void)
     }
 }
 
+/* Files in the index, opened within a second; none where it is not made yet. */
+static uint64_t files_after_a_kill(void)
+{
+    const double start = akin__seconds();
+    const akin_status status =
+        akin_index_verify("photos.akin", NULL, NULL, &error);
+    if (status == AKIN_ENOTFOUND || status == AKIN_EINDEX)
+        return 0;
+    EXPECT_INT(status, AKIN_OK);
+    const uint64_t there = files_in_index();
+    EXPECT(akin__seconds() - start < 1);
+    return there;
+}
+
+/* From no index at all. */
+static void a_first_run_killed_at_any_call_is_gone_on_with(void)
+{
+    enum { PICTURES = 20 };
+    bool done = false;
+    int at = 0;
+    while (!done) {
+        int how;
+        begin();
+        draw_many(PICTURES);
+        at++;
+        const pid_t child = fork();
+        if (child == 0) {
+            set_fault(NULL, "photos.akin", at, KILLED);
+            _exit(update("photos") ? 1 : 0);
+        }
+        EXPECT_INT(waitpid(child, &how, 0), child);
+        done = WIFEXITED(how) && WEXITSTATUS(how) == 0;
+        EXPECT(done || (WIFSIGNALED(how) && WTERMSIG(how) == SIGKILL));
+        const uint64_t there = files_after_a_kill();
+        EXPECT(there == 0 || there == PICTURES);
+        EXPECT(!done || there == PICTURES);
+        EXPECT_INT(update("photos"), AKIN_OK);
+        EXPECT_INT(embedded, PICTURES - there);
+        EXPECT_INT(files_in_index(), PICTURES);
+        EXPECT_INT(akin_index_verify("photos.akin", NULL, NULL, &error),
+                   AKIN_OK);
+    }
+    printf("# killed at %d calls\n", at - 1);
+    EXPECT(at > 100);
+}
+
 /* A run over 1,500 pictures, which commits on its way, is killed again and
  * again; once it has come to its end it begins anew. */
 static void a_run_killed_at_any_moment_loses_nothing(void)
@@ -263,6 +309,7 @@ int main(void)
     RUN(a_disc_that_fails_from_then_on_loses_nothing);
     RUN(a_commit_that_fails_on_the_way_stops_the_run);
     RUN(a_run_killed_at_any_call_loses_nothing);
+    RUN(a_first_run_killed_at_any_call_is_gone_on_with);
     RUN(a_run_killed_at_any_moment_loses_nothing);
     RUN(a_photo_that_the_disc_cannot_read_is_tried_again);
     return scene_close();

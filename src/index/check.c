@@ -61,9 +61,9 @@ akin_status akin__check_vector(const struct akin__rows *rows, uint64_t number,
         squares += (double)vector[i] * (double)vector[i];
     /* Worded so that what is no number fails. */
     if (!status && squares != 0 && !(fabs(sqrt(squares) - 1) < LENGTH_ERROR))
-        status = akin__fail(err, AKIN_ECORRUPT,
-                            "%s: row %llu is not of length 1", rows->file.path,
-                            (unsigned long long)number);
+        status =
+            akin__fail(err, AKIN_ECORRUPT, "%s: row %llu is not of length 1",
+                       rows->file.path, (unsigned long long)number);
     return status;
 }
 

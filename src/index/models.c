@@ -115,7 +115,8 @@ akin_status akin__model_read(const akin_index *index, sqlite3_stmt *s,
                AKIN__MAX_MODELS);
     memset(rows, 0, sizeof *rows);
     rows->file.fd = -1;
-    AKIN_CHECK(sqlite3_column_int64(s, 0) == (int64_t)ordinal && count >= 0 && count <= UINT32_MAX &&
+    AKIN_CHECK(sqlite3_column_int64(s, 0) == (int64_t)ordinal && count >= 0 &&
+                   count <= UINT32_MAX &&
                    sqlite3_column_int64(s, 8) == is.dim && is.dim >= 1 &&
                    is.dim <= AKIN_MAX_DIM && is_fingerprint(is.fingerprint),
                err, AKIN_ECORRUPT, "%s/catalog.db: model %zu makes no sense",

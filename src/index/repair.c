@@ -146,8 +146,8 @@ static akin_status row_holds(struct repair *r, sqlite3_stmt *s, int64_t id,
                           "row %lld of model %lld does not exist",
                           (long long)row, (long long)model);
     const struct akin__rows *rows = &r->model[model];
-    const akin_status status = akin__check_vector(rows, (uint64_t)row,
-                                                  (uint32_t)crc, vector, err);
+    const akin_status status =
+        akin__check_vector(rows, (uint64_t)row, (uint32_t)crc, vector, err);
     /* What a disc refuses once it may give the second time. */
     return status == AKIN_EIO ? akin__check_vector(rows, (uint64_t)row,
                                                    (uint32_t)crc, vector, err)
