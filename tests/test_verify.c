@@ -129,6 +129,19 @@ static void a_damaged_row_names_the_pictures_that_have_it(void)
     clean();
 }
 
+static void a_damaged_head_hides_no_damaged_row(void)
+{
+    make_whole();
+    flip("x.akin/rows-0.f32", 30);
+    flip("x.akin/rows-0.f32", 64 + 3 * DIM * sizeof(float));
+    EXPECT_INT(check(akin_index_verify), AKIN_ECORRUPT);
+    EXPECT_INT(report.problems, 2);
+    EXPECT(has_told("its head is damaged"));
+    EXPECT(has_told("/3.jpg)"));
+    EXPECT_INT(report.rows, FILES - 1);
+    clean();
+}
+
 static void a_damaged_page_is_named(void)
 {
     make_whole();
@@ -499,6 +512,7 @@ int main(void)
         return 1;
     RUN(a_whole_index_verifies);
     RUN(a_damaged_row_names_the_pictures_that_have_it);
+    RUN(a_damaged_head_hides_no_damaged_row);
     RUN(a_damaged_page_is_named);
     RUN(a_missing_row_file_is_named);
     RUN(rows_behind_the_last_commit_are_no_problem);

@@ -197,9 +197,12 @@ static akin_status check_models(struct akin__check *check, akin_error *err)
         AKIN_TRY(akin__model_read(index, s, side->models, rows, err));
         const size_t m = side->models++;
         opened[m] = !akin__rows_open(rows, index, m, false, &problem);
-        if (!opened[m])
+        if (!opened[m]) {
             akin__check_tell(check, NULL, "%s", problem.message);
-        else
+            /* Which pictures does it touch? */
+            opened[m] = !akin__rows_reach(rows, index, m, false, &problem);
+        }
+        if (opened[m])
             check->whole += rows->committed;
     }
     for (size_t m = 0; m < side->models; m++) {
