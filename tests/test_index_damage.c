@@ -365,7 +365,9 @@ static void a_failed_put_drops_what_was_staged_and_goes_on(void)
 
 static void a_failed_commit_drops_what_was_staged_and_goes_on(void)
 {
-    fail_and_go_on(commit_it, "x.akin/catalog.db: not written: disc full");
+    fail_and_go_on(commit_it,
+                   "x.akin/catalog.db: 4 bytes not written: No space left "
+                   "on device");
 }
 
 /* --------------------------------------------------------- damage ------ */

@@ -12,6 +12,7 @@
  */
 #include "index/catalog.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -79,8 +80,9 @@ static akin_status catalog_fail(const struct akin__catalog *c, int rc,
     case SQLITE_NOMEM:
         return akin__fail(err, AKIN_ENOMEM, "%s: no memory", c->shown);
     case SQLITE_FULL:
-        return akin__fail(err, AKIN_EIO,
-                          "%s/catalog.db: not written: disc full", c->shown);
+        return akin__fail_errno(err, ENOSPC,
+                                "%s/catalog.db: %d bytes not written", c->shown,
+                                akin__vfs_no_room(c->db));
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
         return akin__fail(err, AKIN_ELOCKED,

@@ -31,7 +31,9 @@ struct vfs_file {
     sqlite3_file base; /* first: SQLite sees only this */
     const char *path;  /* SQLite's, until it closes the file */
     bool database;
-    uint32_t bad_page;
+    bool journal;      /* a database's */
+    uint32_t bad_page; /* of a database, as is the next */
+    int no_room;       /* bytes of a write */
     /* and behind it the file of the VFS below */
 };
 
@@ -98,19 +100,30 @@ static int vfs_read(sqlite3_file *file, void *bytes, int count,
     return SQLITE_IOERR_DATA;
 }
 
+/* That a write of `count` bytes found the disc full, where it is asked for. */
+static int note_full(struct vfs_file *f, int count)
+{
+    if (f->journal)
+        f = ours(sqlite3_database_file_object(f->path));
+    f->no_room = count;
+    return SQLITE_FULL;
+}
+
 static int vfs_write(sqlite3_file *file, const void *bytes, int count,
                      sqlite3_int64 offset)
 {
     struct vfs_file *f = ours(file);
     uint8_t page[AKIN__PAGE_BYTES];
     if (akin__fails("write", f->path))
-        return errno == ENOSPC ? SQLITE_FULL : SQLITE_IOERR_WRITE;
+        return errno == ENOSPC ? note_full(f, count) : SQLITE_IOERR_WRITE;
     if (f->database && count == AKIN__PAGE_BYTES) {
         memcpy(page, bytes, sizeof page);
         akin__page_seal(page, (uint32_t)(offset / AKIN__PAGE_BYTES) + 1);
         bytes = page;
     }
-    return real(file)->pMethods->xWrite(real(file), bytes, count, offset);
+    const int rc =
+        real(file)->pMethods->xWrite(real(file), bytes, count, offset);
+    return rc == SQLITE_FULL ? note_full(f, count) : rc;
 }
 
 static int vfs_truncate(sqlite3_file *file, sqlite3_int64 bytes)
@@ -186,6 +199,7 @@ static int vfs_open(sqlite3_vfs *vfs, const char *path, sqlite3_file *file,
     memset(f, 0, sizeof *f);
     f->path = path ? path : "(temporary)";
     f->database = (flags & SQLITE_OPEN_MAIN_DB) != 0;
+    f->journal = path && (flags & SQLITE_OPEN_MAIN_JOURNAL) != 0;
     if (akin__fails("open", f->path))
         return SQLITE_CANTOPEN;
     const int rc = below->xOpen(below, path, real(file), flags, out_flags);
@@ -231,11 +245,24 @@ const char *akin__vfs(void)
     return name;
 }
 
-uint32_t akin__vfs_bad_page(sqlite3 *db)
+/* The main file of `db`; NULL when there is none. */
+static struct vfs_file *main_file(sqlite3 *db)
 {
     sqlite3_file *file = NULL;
     if (!db || sqlite3_file_control(db, "main", SQLITE_FCNTL_FILE_POINTER,
                                     &file) != SQLITE_OK)
-        return 0;
-    return file && file->pMethods == &methods ? ours(file)->bad_page : 0;
+        return NULL;
+    return file && file->pMethods == &methods ? ours(file) : NULL;
+}
+
+uint32_t akin__vfs_bad_page(sqlite3 *db)
+{
+    const struct vfs_file *file = main_file(db);
+    return file ? file->bad_page : 0;
+}
+
+int akin__vfs_no_room(sqlite3 *db)
+{
+    const struct vfs_file *file = main_file(db);
+    return file ? file->no_room : 0;
 }

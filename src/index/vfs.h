@@ -24,5 +24,7 @@ void akin__page_seal(uint8_t page[AKIN__PAGE_BYTES], uint32_t number);
 
 /* The first page (from 1) of `db` whose checksum did not hold, or 0. */
 uint32_t akin__vfs_bad_page(sqlite3 *db);
+/* Bytes of the write to `db` or its journal that last found no room, or 0. */
+int akin__vfs_no_room(sqlite3 *db);
 
 #endif
