@@ -176,7 +176,7 @@ static void a_second_writer_is_told_who_writes(void)
     clean();
 }
 
-enum { MOST_PAIRS = 2000, READERS = 8, SHARING = 2 };
+enum { MOST_PAIRS = 600, READERS = 8, SHARING = 2 };
 static int pairs; /* at most MOST_PAIRS */
 static atomic_bool done_writing;
 
@@ -225,11 +225,31 @@ static void *read_pairs(void *argument)
     return (void *)wrong;
 }
 
-/* Readers with handles of their own, and two that share the writer's. */
-static void every_search_sees_one_generation(void)
+/* Verifies as long as there is a writer. */
+static void *verify_pairs(void *argument)
+{
+    const char *path = argument;
+    akin_error mine;
+    size_t wrong = 0;
+    while (!atomic_load(&done_writing)) {
+        akin_check_report report;
+        if (akin_index_verify(path, NULL, &report, &mine)) {
+            printf("# %s\n", mine.message);
+            return (void *)1;
+        }
+        wrong += report.pictures % 2 != 0 || report.rows != report.pictures;
+    }
+    return (void *)wrong;
+}
+
+/* Readers with handles of their own, two that share the writer's, and one that
+ * verifies. */
+static void read_while_writing(void)
 {
     akin_index *writer = make_index(), *reader[READERS];
-    pthread_t threads[READERS + 1];
+    pthread_t threads[READERS + 2];
+    char path[300];
+    snprintf(path, sizeof path, "%s", at("x.akin"));
     atomic_store(&done_writing, false);
     pairs = getenv("AKIN_EVERY_BYTE") ? MOST_PAIRS : 60;
     for (int i = 0; i < READERS; i++) {
@@ -237,7 +257,9 @@ static void every_search_sees_one_generation(void)
         EXPECT_INT(pthread_create(&threads[i], NULL, read_pairs, reader[i]), 0);
     }
     EXPECT_INT(pthread_create(&threads[READERS], NULL, write_pairs, writer), 0);
-    for (int i = 0; i <= READERS; i++) {
+    EXPECT_INT(pthread_create(&threads[READERS + 1], NULL, verify_pairs, path),
+               0);
+    for (int i = 0; i < READERS + 2; i++) {
         void *wrong;
         EXPECT_INT(pthread_join(threads[i], &wrong), 0);
         EXPECT(wrong == NULL);
@@ -246,6 +268,15 @@ static void every_search_sees_one_generation(void)
         akin_index_close(&reader[i]);
     akin_index_close(&writer);
     clean();
+}
+
+static void every_search_sees_one_generation(void)
+{
+    const double least = getenv("AKIN_EVERY_BYTE") ? 60 : 0;
+    const double start = akin__seconds();
+    do
+        read_while_writing();
+    while (akin__seconds() - start < least);
 }
 
 /* ---------------------------------------------------------- media ------ */
