@@ -372,6 +372,40 @@ static void the_damaged_catalog_is_kept(void)
     clean();
 }
 
+/* Of an older layout, and too small for all pages that a new one begins with.
+ */
+static void the_first_page_of_an_old_index_is_mended(void)
+{
+    const char *source = getenv("AKIN_SOURCE");
+    struct akin__text line = {0};
+    if (!source) {
+        tap_skip("AKIN_SOURCE is not set");
+        return;
+    }
+    akin__text_addf(&line, "cp -r '%s/tests/golden/v1.akin' x.akin", source);
+    run(line.bytes);
+    akin__text_free(&line);
+    flip("x.akin/catalog.db", 40);
+    EXPECT_INT(check(akin_index_repair), AKIN_OK);
+    EXPECT_INT(report.pictures, 24);
+    EXPECT_INT(report.rows, 24);
+    EXPECT_INT(report.lost, 0);
+    EXPECT_INT(check(akin_index_verify), AKIN_OK);
+    clean();
+}
+
+static void what_cannot_be_kept_is_said_with_the_way_out(void)
+{
+    make_whole();
+    flip("x.akin/catalog.db", 4096 + 4000);
+    EXPECT_INT(check(akin_index_repair), AKIN_ECORRUPT);
+    EXPECT(strstr(err.message, "cannot be repaired, its table of models is "
+                               "lost; restore the folder from a copy"));
+    run("rm -rf x.akin/lock whole/lock && cp whole/catalog.db x.akin && "
+        "diff -r x.akin whole");
+    clean();
+}
+
 /* What repair makes of x.akin: 1 whole, 0 wrong, 2 nothing could be kept. */
 static int repaired(size_t where)
 {
@@ -527,6 +561,8 @@ int main(void)
     RUN(a_short_row_file_costs_what_is_cut_off);
     RUN(a_missing_row_file_costs_all_vectors_and_no_file);
     RUN(the_damaged_catalog_is_kept);
+    RUN(the_first_page_of_an_old_index_is_mended);
+    RUN(what_cannot_be_kept_is_said_with_the_way_out);
     RUN(a_flip_in_the_catalog_is_found_and_mended);
     RUN(a_flip_in_the_rows_is_found_and_mended);
     RUN(a_repair_that_the_disc_refuses_leaves_the_old_index);

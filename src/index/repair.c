@@ -60,6 +60,15 @@ static bool damaged(akin_status status)
     return status == AKIN_ECORRUPT || status == AKIN_EFORMAT;
 }
 
+static akin_status hopeless(const struct repair *r, const char *lost,
+                            akin_error *err)
+{
+    return akin__fail(err, AKIN_ECORRUPT,
+                      "%s: cannot be repaired, %s is lost; restore the folder "
+                      "from a copy, or delete it and index again",
+                      r->check.index->path, lost);
+}
+
 /* --------------------------------------------------------- models ------ */
 
 /* The row file of a model; a new one where it is missing. */
@@ -419,14 +428,8 @@ static akin_status copy_all(struct repair *r, akin_error *err)
     akin_status status = AKIN_OK;
     AKIN_TRY(akin__sql_run(&r->to, err, "BEGIN", ""));
     status = copy_models(r, err);
-    if (damaged(status)) {
-        akin__fail(err, AKIN_ECORRUPT,
-                   "%s: cannot be repaired, its table of models is lost; "
-                   "restore the folder from a copy, or delete it and index "
-                   "again",
-                   r->check.index->path);
-        return AKIN_ECORRUPT;
-    }
+    if (damaged(status))
+        return hopeless(r, "its table of models", err);
     AKIN_TRY(status);
     AKIN_TRY(copy_files(r, err));
     if (r->gaps)
@@ -477,13 +480,18 @@ static akin_status put_head(const struct repair *r, akin_error *err)
     enum { CHANGES = 24, PAGES = 28, FREE_PAGES = 32, VALID_FOR = 92 };
     uint8_t page[AKIN__PAGE_BYTES];
     struct akin__file fresh = {.fd = -1}, headed = {.fd = -1};
-    uint64_t bytes;
+    uint64_t bytes, least;
     akin_status status = AKIN_OK;
     AKIN_TRY(copy_old(r, r->headed, err));
     AKIN_TRY(akin__file_open(&fresh, r->fresh, AKIN__READ, err));
     AKIN_TRY(akin__file_read(&fresh, page, sizeof page, 0, err));
     AKIN_TRY(akin__file_open(&headed, r->headed, AKIN__WRITE, err));
     AKIN_TRY(akin__file_size(&headed, &bytes, err));
+    AKIN_TRY(akin__file_size(&fresh, &least, err));
+    if (bytes < least) { /* pages of zeros, for tables that came later */
+        AKIN_TRY(akin__file_truncate(&headed, least, err));
+        bytes = least;
+    }
     const uint64_t pages = bytes / AKIN__PAGE_BYTES;
     for (int i = 0; i < 4; i++)
         page[PAGES + i] = (uint8_t)(pages >> 8 * (3 - i));
@@ -548,9 +556,12 @@ static akin_status open_catalogs(struct repair *r, akin_error *err)
         return status;
     akin__check_tell(&r->check, NULL, "%s", err->message);
     status = put_head(r, err);
-    return status ? status
-                  : akin__catalog_open(&r->from, r->headed, shown,
-                                       AKIN__CATALOG_READ, err);
+    if (!status)
+        status = akin__catalog_open(&r->from, r->headed, shown,
+                                    AKIN__CATALOG_READ, err);
+    return damaged(status) || status == AKIN_EINDEX
+               ? hopeless(r, "the list of its tables", err)
+               : status;
 }
 
 static akin_status repair(struct repair *r, const char *path, akin_error *err)

@@ -28,6 +28,7 @@ static void bad_page(void *context, uint64_t page)
 /* What SQLite finds wrong with trees and records. */
 static akin_status check_structure(struct akin__check *check, akin_error *err)
 {
+    static const char heading[] = "*** in database main ***\n";
     struct akin__catalog *c = &check->index->read.catalog;
     sqlite3_stmt *s = NULL;
     bool row = true;
@@ -38,6 +39,8 @@ static akin_status check_structure(struct akin__check *check, akin_error *err)
         const char *text = row ? (const char *)sqlite3_column_text(s, 0) : NULL;
         if (!row)
             break;
+        if (text && strncmp(text, heading, sizeof heading - 1) == 0)
+            text += sizeof heading - 1;
         if (text && strcmp(text, "ok") != 0)
             akin__check_tell(check, NULL, "catalog.db: %s", text);
     }
@@ -217,7 +220,7 @@ out:
 /* ----------------------------------------------------------- all ------- */
 
 /* Each part goes as far as it can: that it cannot go on is a problem too. */
-static akin_status check_part(struct akin__check *check,
+static akin_status check_part(struct akin__check *check, const char *what,
                               akin_status (*part)(struct akin__check *check,
                                                   akin_error *err),
                               akin_error *err)
@@ -225,7 +228,11 @@ static akin_status check_part(struct akin__check *check,
     const akin_status status = part(check, err);
     if (status != AKIN_ECORRUPT && status != AKIN_EINDEX)
         return status;
-    akin__check_tell(check, NULL, "%s", err->message);
+    char *way_out = strstr(err->message, AKIN__WAY_OUT);
+    if (way_out)
+        *way_out = 0;
+    akin__check_tell(check, NULL, "%s: its %s cannot be looked at to the end",
+                     err->message, what);
     return AKIN_OK;
 }
 
@@ -235,9 +242,9 @@ static akin_status check_all(struct akin__check *check, akin_error *err)
     akin_status status = AKIN_OK;
     AKIN_TRY(akin__sql_run(c, err, "BEGIN", ""));
     AKIN_TRY(akin__catalog_pages(c, bad_page, check, err));
-    AKIN_TRY(check_part(check, check_structure, err));
-    AKIN_TRY(check_part(check, check_records, err));
-    AKIN_TRY(check_part(check, check_models, err));
+    AKIN_TRY(check_part(check, "structure", check_structure, err));
+    AKIN_TRY(check_part(check, "records", check_records, err));
+    AKIN_TRY(check_part(check, "rows", check_models, err));
 out:
     return status;
 }
