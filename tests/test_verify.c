@@ -394,6 +394,31 @@ static void the_first_page_of_an_old_index_is_mended(void)
     clean();
 }
 
+/* Its later tables begin at other pages than those of a new index. */
+static void the_first_page_of_an_index_brought_up_is_mended(void)
+{
+    sqlite3 *db;
+    make_whole();
+    EXPECT_INT(sqlite3_open_v2(at("x.akin/catalog.db"), &db,
+                               SQLITE_OPEN_READWRITE, akin__vfs()),
+               SQLITE_OK);
+    EXPECT_INT(sqlite3_exec(db,
+                            "BEGIN; DROP INDEX row_files; DROP TABLE details; "
+                            "PRAGMA user_version = 1; COMMIT",
+                            NULL, NULL, NULL),
+               SQLITE_OK);
+    sqlite3_close(db);
+    akin_index *index = open_index(AKIN_INDEX_WRITE); /* brings it up */
+    akin_index_close(&index);
+    EXPECT_INT(check(akin_index_verify), AKIN_OK);
+    flip("x.akin/catalog.db", 40);
+    EXPECT_INT(check(akin_index_repair), AKIN_OK);
+    EXPECT_INT(report.lost, 0);
+    EXPECT_INT(count_kept(), FILES);
+    EXPECT_INT(check(akin_index_verify), AKIN_OK);
+    clean();
+}
+
 static void what_cannot_be_kept_is_said_with_the_way_out(void)
 {
     make_whole();
@@ -562,6 +587,7 @@ int main(void)
     RUN(a_missing_row_file_costs_all_vectors_and_no_file);
     RUN(the_damaged_catalog_is_kept);
     RUN(the_first_page_of_an_old_index_is_mended);
+    RUN(the_first_page_of_an_index_brought_up_is_mended);
     RUN(what_cannot_be_kept_is_said_with_the_way_out);
     RUN(a_flip_in_the_catalog_is_found_and_mended);
     RUN(a_flip_in_the_rows_is_found_and_mended);
