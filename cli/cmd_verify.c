@@ -56,7 +56,7 @@ static void print_report(const char *path, const akin_check_report *r,
                name, pictures, rows, akin__thousands(lost, r->lost));
     else
         printf("%s: not whole; %s vectors of %s pictures hold", name, rows,
-               pictures);
+               r->pictures ? pictures : "an unknown number of");
     if (r->dead)
         printf(", %s dead rows", akin__thousands(dead, r->dead));
     if (r->uncommitted)

@@ -122,10 +122,11 @@ out:
 
 /* ---------------------------------------------------------- rows ------- */
 
-/* The next row that a file has; `last` is the one before it, or -1. */
+/* The next row that a file has; `last` is the one before it, or -1; *distinct
+ * counts them. */
 static akin_status check_row(struct akin__check *check,
                              const struct akin__rows *rows, sqlite3_stmt *s,
-                             int64_t *last, akin_error *err)
+                             int64_t *last, uint64_t *distinct, akin_error *err)
 {
     float vector[AKIN_MAX_DIM];
     akin_error problem;
@@ -146,7 +147,7 @@ static akin_status check_row(struct akin__check *check,
     } else {
         check->report->rows += number != *last;
     }
-    check->report->dead -= number != *last;
+    *distinct += number != *last;
     *last = number;
     return akin__check_row(check, err);
 }
@@ -157,14 +158,13 @@ static akin_status check_rows(struct akin__check *check, size_t ordinal,
     struct akin__side *side = &check->index->read;
     const struct akin__rows *rows = &side->model[ordinal];
     sqlite3_stmt *s = NULL;
-    uint64_t there;
+    uint64_t there, distinct = 0;
     int64_t last = -1;
     bool row;
     akin_status status = AKIN_OK;
     AKIN_TRY(akin__rows_count(rows, &there, err));
     if (there > rows->committed)
         check->report->uncommitted += there - rows->committed;
-    check->report->dead += rows->committed;
     AKIN_TRY(akin__sql(&side->catalog, &s, err,
                        "SELECT row, crc, file FROM rows WHERE model = ? "
                        "ORDER BY row",
@@ -173,8 +173,9 @@ static akin_status check_rows(struct akin__check *check, size_t ordinal,
         AKIN_TRY(akin__sql_step(&side->catalog, s, &row, err));
         if (!row)
             break;
-        AKIN_TRY(check_row(check, rows, s, &last, err));
+        AKIN_TRY(check_row(check, rows, s, &last, &distinct, err));
     }
+    check->report->dead += rows->committed - distinct;
 out:
     akin__sql_end(s);
     return status;
