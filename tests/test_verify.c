@@ -361,6 +361,33 @@ static void a_missing_row_file_costs_all_vectors_and_no_file(void)
     clean();
 }
 
+static void a_missing_row_file_costs_nothing_of_another_model(void)
+{
+    akin_index *index = make_index();
+    EXPECT_INT(add_model(index, "dinov2"), AKIN_OK);
+    for (int i = 0; i < FILES; i++) {
+        const struct akin__entry entry = entry_of(i);
+        float vector[DIM];
+        const float *vectors[2] = {vector, vector};
+        vector_of(i, vector);
+        EXPECT_INT(akin__index_put(index, at(name_of(i)), &entry, vectors, 2, 0,
+                                   &err),
+                   AKIN_OK);
+    }
+    commit(index);
+    akin_index_close(&index);
+    run("rm x.akin/rows-1.f32");
+    EXPECT_INT(check(akin_index_repair), AKIN_OK);
+    EXPECT_INT(report.rows, FILES);
+    EXPECT_INT(report.lost, FILES);
+    EXPECT_INT(count_kept(), FILES);
+    index = open_index(AKIN_INDEX_WRITE);
+    EXPECT_INT(find(index, "5.jpg").rows, 1); /* the second model's is gone */
+    akin_index_close(&index);
+    EXPECT_INT(check(akin_index_verify), AKIN_OK);
+    clean();
+}
+
 static void the_damaged_catalog_is_kept(void)
 {
     make_whole();
@@ -585,6 +612,7 @@ int main(void)
     RUN(a_row_of_wrong_length_is_no_vector_whatever_its_checksum);
     RUN(a_short_row_file_costs_what_is_cut_off);
     RUN(a_missing_row_file_costs_all_vectors_and_no_file);
+    RUN(a_missing_row_file_costs_nothing_of_another_model);
     RUN(the_damaged_catalog_is_kept);
     RUN(the_first_page_of_an_old_index_is_mended);
     RUN(the_first_page_of_an_index_brought_up_is_mended);
