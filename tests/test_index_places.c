@@ -334,6 +334,8 @@ static int read_only_media(void)
     if (!index || strcmp(nearest(index, 1, 9), "a.jpg b.jpg") != 0)
         return 1;
     akin_index_close(&index);
+    if (akin_index_verify(at("x.akin"), NULL, NULL, &err))
+        return 5;
     if (refusal("x.akin", AKIN_INDEX_WRITE) != AKIN_EIO)
         return 2;
     if (refusal("stopped.akin", AKIN_INDEX_READ) != AKIN_EIO ||

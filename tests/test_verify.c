@@ -370,9 +370,9 @@ static void a_missing_row_file_costs_nothing_of_another_model(void)
         float vector[DIM];
         const float *vectors[2] = {vector, vector};
         vector_of(i, vector);
-        EXPECT_INT(akin__index_put(index, at(name_of(i)), &entry, vectors, 2, 0,
-                                   &err),
-                   AKIN_OK);
+        EXPECT_INT(
+            akin__index_put(index, at(name_of(i)), &entry, vectors, 2, 0, &err),
+            AKIN_OK);
     }
     commit(index);
     akin_index_close(&index);
