@@ -299,7 +299,7 @@ static const struct {
     }
     LIMIT_ROW(file_bytes),   LIMIT_ROW(side),       LIMIT_ROW(pixels),
     LIMIT_ROW(memory_bytes), LIMIT_ROW(jpeg_scans), LIMIT_ROW(jpeg_scan_pixels),
-    LIMIT_ROW(warnings),
+    LIMIT_ROW(warnings),     LIMIT_ROW(seconds),    LIMIT_ROW(process_bytes),
 };
 enum { LIMITS = sizeof limits / sizeof *limits };
 
@@ -332,7 +332,7 @@ static int take_limit(struct cli_values *values, const char *text)
     return cli_wrong(values,
                      "--limit %s is none of file_bytes=N, side=N, pixels=N, "
                      "memory_bytes=N, jpeg_scans=N, jpeg_scan_pixels=N, "
-                     "warnings=N",
+                     "warnings=N, seconds=N, process_bytes=N",
                      text);
 }
 

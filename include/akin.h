@@ -62,7 +62,9 @@ AKIN_API const char *akin_version(void);
 
 /*
  * Versions of the libraries that decode images, one "name version" a line, as
- * this build found them. The text lives as long as the process.
+ * this build found them, and last "sandbox seccomp" or "sandbox none", for
+ * where an akin_decoder's process has no list of system calls. The text lives
+ * as long as the process.
  */
 AKIN_API const char *akin_decoders(void);
 
@@ -85,6 +87,10 @@ typedef struct akin_limits {
     uint32_t jpeg_scans;       /* 100 */
     uint64_t jpeg_scan_pixels; /* 1,500,000,000 = pixels times scans */
     uint32_t warnings;         /* 100: a JPEG with as many is refused */
+    /* Of an akin_decoder's process; nothing holds to them without one: */
+    uint64_t process_bytes; /* 2 GiB of address space, beside the file and the
+                               pixels */
+    uint32_t seconds;       /* 30 of processor time for a picture */
 } akin_limits;
 
 typedef enum akin_exif {
@@ -142,6 +148,54 @@ AKIN_API akin_status akin_image_read(akin_image *image, const char *path,
 
 /* Free the pixels and zero *image. */
 AKIN_API void akin_image_free(akin_image *image);
+
+/* ----------------------------------------------------------- decoders -- */
+
+/*
+ * A process that decodes pictures, so that one that crashes its decoder, never
+ * ends or takes all memory costs that picture and nothing else. It can open no
+ * file, reach no network and start no program (docs/decisions/0013).
+ */
+typedef struct akin_decoder akin_decoder; /* one thread at a time */
+
+/*
+ * Pictures will be decoded with `options` (NULL: the defaults) by a process
+ * that is started when the first one comes, and anew when it had to be ended.
+ * `program` is the path of the command akin, or of a program that, called with
+ * the one argument "decode-worker", answers with akin_decoder_serve; NULL: they
+ * are decoded in this process, and the last two members of akin_limits hold
+ * nobody. Errors: AKIN_ENOMEM, AKIN_EUSAGE.
+ */
+AKIN_API akin_status akin_decoder_open(akin_decoder **decoder,
+                                       const char *program,
+                                       const akin_decode_options *options,
+                                       akin_error *err) AKIN_MUST_CHECK;
+/* Ends the process. */
+AKIN_API void akin_decoder_close(akin_decoder **decoder);
+
+/*
+ * akin_image_decode, with the same pixels; but they are the decoder's, live
+ * until it is asked again or closed, and are not for akin_image_free.
+ * Errors besides: AKIN_ELIMIT for a picture that takes too much time or memory,
+ * AKIN_EFORMAT for one that crashes the decoder; AKIN_EIO, which may be another
+ * time, when the process was killed by others or cannot be started.
+ */
+AKIN_API akin_status akin_decoder_decode(akin_decoder *decoder,
+                                         akin_image *image, const void *bytes,
+                                         size_t count, akin_image_info *info,
+                                         akin_error *err) AKIN_MUST_CHECK;
+
+/* The same for a file; the message begins with its path. */
+AKIN_API akin_status akin_decoder_read(akin_decoder *decoder, akin_image *image,
+                                       const char *path, akin_image_info *info,
+                                       akin_error *err) AKIN_MUST_CHECK;
+
+/*
+ * What `program` does: decode, confined, until nobody asks any more. The answer
+ * is for main to return; not 0 where nobody had started it for that. To be
+ * called by main before anything else, by a process with one thread.
+ */
+AKIN_API int akin_decoder_serve(void);
 
 /* ------------------------------------------------------------- models -- */
 
@@ -617,6 +671,8 @@ typedef struct akin_index_options {
        above every .akinignore and are not remembered. */
     const char *const *exclude; /* [excludes] */
     size_t excludes;
+    const char *decoder; /* the program of an akin_decoder for each thread;
+                            NULL: decode in this process */
 } akin_index_options;
 
 /*
@@ -691,7 +747,7 @@ typedef struct akin_bench {
     double resize;   /* pixels to the network's input */
     double network;  /* input to vector, from made inputs in memory */
     double pipeline; /* file to vector: all of these in a row, as they are done
-                        for an index */
+                        for an index without an akin_decoder's process */
     double gemm_share;   /* the matrix products of this model on one core, as a
                             share of the processor's measured peak at this
                             precision; 0: not known */
