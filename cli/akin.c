@@ -33,6 +33,8 @@ int main(int argc, char **argv)
         &cli_embed,   &cli_export, &cli_info,   &cli_verify,
         &cli_repair,  &cli_model,  &cli_bench,  NULL,
     };
+    if (argc == 2 && !strcmp(argv[1], "decode-worker"))
+        return akin_decoder_serve(); /* akin, called by akin: CLI_DECODER */
     if (argc < 2) {
         fputs(first_steps, stdout);
         return cli_finish(CLI_DONE);

@@ -33,8 +33,9 @@ struct search {
     akin_match *match;                        /* [models][k] */
     struct akin__ranking ranking[CLI_MODELS]; /* [models] */
     struct akin__page page;
-    bool paged;  /* the page is open */
-    size_t told; /* queries answered */
+    akin_decoder *decoder; /* of the page's pictures */
+    bool paged;            /* the page is open */
+    size_t told;           /* queries answered */
 };
 
 static int print_json(const struct akin__answers *answers)
@@ -159,11 +160,14 @@ static int make_room(struct search *s)
 
 static int open_page(struct search *s)
 {
+    const akin_decode_options options = {.size = sizeof options,
+                                         .limits = &s->values->limits};
     akin_error err;
     if (!s->values->html)
         return 0;
-    if (akin__page_open(&s->page, s->values->html, "The most similar pictures",
-                        s->path, &s->values->limits, &err) != AKIN_OK)
+    if (akin_decoder_open(&s->decoder, CLI_DECODER, &options, &err) ||
+        akin__page_open(&s->page, s->values->html, "The most similar pictures",
+                        s->path, s->decoder, &err))
         return cli_fail(ABOUT_OUTPUT, &err);
     s->paged = true;
     return 0;
@@ -221,6 +225,7 @@ static int run(const struct cli_values *values)
     const int code = search(&s);
     akin_index_close(&s.index);
     cli_models_close(&s.models);
+    akin_decoder_close(&s.decoder);
     akin__free(s.match);
     akin__free(s.here);
     akin__free(s.path);

@@ -123,10 +123,10 @@ static akin_status flush(struct akin__page *page, akin_error *err)
 
 akin_status akin__page_open(struct akin__page *page, const char *path,
                             const char *heading, const char *title,
-                            const akin_limits *limits, akin_error *err)
+                            akin_decoder *decoder, akin_error *err)
 {
     memset(page, 0, sizeof *page);
-    page->limits = limits;
+    page->decoder = decoder;
     akin_status status = akin__draft_open(&page->draft, path, err);
     if (status)
         return status;
@@ -168,7 +168,7 @@ static void add_picture(struct akin__page *page, const char *path,
     akin_error why;
     add(page, "<div class=\"tile\" title=\"");
     add_escaped(page, path);
-    if (akin__thumb_read(&thumb, path, side, page->limits, &why) != AKIN_OK) {
+    if (akin__thumb_read(&thumb, path, side, page->decoder, &why) != AKIN_OK) {
         add(page, "\"><p>");
         add_escaped(page, akin__reason(&why, path));
         add(page, "</p></div>\n");
