@@ -3,6 +3,7 @@
 pixels or the same refusal as without, what a process may do is little, and one
 bad file costs itself."""
 import hashlib
+import io
 import os
 import signal
 import subprocess
@@ -11,6 +12,7 @@ import time
 import unittest
 
 import hostile_test
+import pillow_test
 import support
 
 # Its scans are beyond every limit but time: many seconds for the decoder.
@@ -66,10 +68,20 @@ class Hostile(unittest.TestCase):
 class Odd(unittest.TestCase):
     def test_odd_pictures_have_the_same_pixels(self):
         folder = support.shared('data', 'odd')
-        paths = sorted(os.path.join(place, name)
-                       for place, _, names in os.walk(folder)
-                       for name in names)
-        paths += support.pictures()
+        self.compare(sorted(os.path.join(place, name)
+                            for place, _, names in os.walk(folder)
+                            for name in names) + support.pictures())
+
+    def test_a_camera_raw_has_the_same_pixels(self):
+        preview = io.BytesIO()
+        pillow_test.PHOTO.save(preview, 'JPEG')
+        with tempfile.NamedTemporaryFile(suffix='.dng') as file:
+            file.write(pillow_test.dng(preview.getvalue(),
+                                       pillow_test.PHOTO.size, 6))
+            file.flush()
+            self.compare([file.name])
+
+    def compare(self, paths):
         for here, there in (('eh', 'ehp'), ('f', 'fp')):
             for path, one, two in zip(paths, self.decoded(here, paths),
                                       self.decoded(there, paths)):
