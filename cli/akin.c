@@ -22,7 +22,9 @@ static int version(int argc, char **argv)
 {
     printf("akin %s\n", akin_version());
     if (argc > 2 && !strcmp(argv[2], "--verbose"))
-        printf("%s", akin_decoders());
+        printf("%s%s\n", akin_decoders(),
+               *akin_pgvector_library() ? akin_pgvector_library()
+                                        : "no libpq: no export to PostgreSQL");
     return CLI_DONE;
 }
 
@@ -30,7 +32,7 @@ int main(int argc, char **argv)
 {
     static const struct cli_command *const commands[] = {
         &cli_compare, &cli_index, &cli_search, &cli_embed, &cli_export,
-        &cli_info,    &cli_model, &cli_bench,  NULL,
+        &cli_import,  &cli_info,  &cli_model,  &cli_bench, NULL,
     };
     if (argc < 2) {
         fputs(first_steps, stdout);

@@ -19,6 +19,7 @@ struct cli_values {
     const char *model[CLI_MODELS]; /* [models] */
     size_t models;
     const char *index, *html, *output, *format, *revision;
+    const char *to, *table, *paths, *root;
     size_t k;       /* 0: not given */
     size_t threads; /* 0: not given */
     /* 0: not given; else an akin_pool, and one more than an akin_exif, an

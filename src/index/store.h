@@ -77,6 +77,12 @@ akin_status akin__index_put(akin_index *index, const char *path,
                             const float *const *vectors, size_t models,
                             int64_t same_as, akin_error *err) AKIN_MUST_CHECK;
 
+/* Whether the entry has just this vector [dim] of the model, which is one of
+ * any length: *has. */
+akin_status akin__index_has(akin_index *index, int64_t id, size_t ordinal,
+                            const float *vector, bool *has,
+                            akin_error *err) AKIN_MUST_CHECK;
+
 /* Stage that the entry has a new path and modification time. */
 akin_status akin__index_move(akin_index *index, int64_t id, const char *path,
                              int64_t mtime_ns, akin_error *err) AKIN_MUST_CHECK;
