@@ -278,6 +278,8 @@ static void describe(struct import *m, const char *path,
     if (*same)
         return;
     /* Another picture than the one the index knows, or a new one. */
+    next->looked = false;
+    next->taken = INT64_MIN;
     next->width = next->height = 0;
     memset(next->format, 0, sizeof next->format);
     memset(next->reason, 0, sizeof next->reason);

@@ -35,6 +35,8 @@ enum {
 
 /* Since 2000, in microseconds, as PostgreSQL counts: 10,957 days after 1970. */
 #define EPOCH_SECONDS INT64_C(946684800)
+/* The year 9999, and as far back. */
+#define MOST_SECONDS INT64_C(253402300800)
 
 #define COLUMN_NAMES                                                           \
     "file, mark, path, path_bytes, width, height, format, bytes, mtime, "      \
@@ -46,6 +48,7 @@ struct row {
     uint32_t crc;
     const char *path, *format; /* path: allocated */
     int64_t width, height, bytes, mtime_ns;
+    int64_t taken;       /* INT64_MIN: not known */
     const void *content; /* [32] */
     bool known;          /* the content */
 };
@@ -233,6 +236,7 @@ static akin_status make_mark(const struct sync *s, struct row *row,
     add_number(&text, row->height);
     add_number(&text, row->bytes);
     add_number(&text, row->mtime_ns);
+    add_number(&text, row->taken);
     akin__text_addf(&text, "%s %s ", row->format, row->path);
     akin__text_add(&text, row->content, 32);
     const akin_status status =
@@ -270,6 +274,9 @@ static akin_status next_here(struct sync *s, akin_error *err)
                         .mtime_ns = sqlite3_column_int64(q, 5),
                         .width = sqlite3_column_int64(q, 7),
                         .height = sqlite3_column_int64(q, 8)};
+    row->taken = sqlite3_column_type(q, 10) == SQLITE_INTEGER
+                     ? sqlite3_column_int64(q, 10)
+                     : INT64_MIN;
     const unsigned char *format = sqlite3_column_text(q, 9);
     row->format = format ? (const char *)format : "";
     row->content = sqlite3_column_blob(q, 6);
@@ -381,7 +388,10 @@ static akin_status put_row(struct sync *s, const struct row *row,
         put_null(out);
         put_null(out);
     }
-    put_null(out); /* taken */
+    if (row->taken > -MOST_SECONDS && row->taken < MOST_SECONDS)
+        put_int(out, (row->taken - EPOCH_SECONDS) * 1000000, 8);
+    else
+        put_null(out);
     if (row->known)
         put_bytes(out, row->content, 32);
     else
@@ -572,11 +582,13 @@ static akin_status sync_model(struct sync *s, const char *to, akin_error *err)
              s->server.shown);
     AKIN_TRY(begin(s, err));
     /* In order of the primary key of rows; + keeps off other indexes. */
-    AKIN_TRY(akin__sql(&s->index->read.catalog, &s->local, err,
-                       "SELECT id, row, crc, path, bytes, mtime_ns, content, "
-                       "width, height, format FROM rows CROSS JOIN files "
-                       "WHERE +model = ? AND id = file ORDER BY file",
-                       "i", (int64_t)s->ordinal));
+    AKIN_TRY(
+        akin__sql(&s->index->read.catalog, &s->local, err,
+                  "SELECT id, row, crc, path, bytes, mtime_ns, content, "
+                  "width, height, format, taken FROM rows CROSS JOIN files "
+                  "LEFT JOIN details ON details.file = id "
+                  "WHERE +model = ? AND id = rows.file ORDER BY rows.file",
+                  "i", (int64_t)s->ordinal));
     AKIN_TRY(compare(s, err));
     AKIN_TRY(finish(s, err));
 out:
