@@ -70,7 +70,9 @@ static int import(struct import *m)
                 m->path);
         return CLI_STOPPED + cli_stopped();
     }
-    return status ? cli_fail(ABOUT_INPUT, &err) : 0;
+    /* Its rows are counted once it was looked over. */
+    return status ? cli_fail(m->report.rows ? ABOUT_INDEX : ABOUT_INPUT, &err)
+                  : 0;
 }
 
 static int print_json(const struct import *m)
