@@ -29,6 +29,7 @@ PLACES = {
     r'curl/.*|sys/socket\.h|netdb\.h|netinet/.*': r'src/model/hub.*',
     r'.*intrin\.h|arm_neon\.h': r'src/math/.*|src/image/resize_body\.h',
     r'cpuid\.h': r'src/base/cpu\.c',
+    r'libpq-fe\.h': r'src/index/pgvector.*',
     r'sqlite3\.h': r'src/index/.*|src/base/vfs.*',
     r'jpeglib\.h': r'src/image/.*|src/view/thumb\.c',
     r'png\.h|webp/.*|tiffio\.h|gif_lib\.h|libheif/.*|avif/.*'
