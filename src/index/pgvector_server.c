@@ -29,6 +29,8 @@ static akin_status refused(const struct akin__server *server, const char *said,
     char line[900];
     size_t used = 0;
     for (; *said && used + 3 < sizeof line; said++) {
+        if (*said == '\t')
+            continue;
         if (*said != '\n')
             line[used++] = *said;
         else if (said[1])
