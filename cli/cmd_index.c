@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/memory.h"
 #include "cli.h"
@@ -22,6 +23,7 @@ struct update {
     akin_index *index;
     json_t *failed, *warnings; /* arrays, with --json */
     int out_of_memory;
+    bool watching; /* the user knows */
     struct cli_meter meter;
     akin_index_report report;
 };
@@ -85,7 +87,10 @@ static int open_all(struct update *u)
 {
     akin_index_info info = {0};
     const bool there = akin__exists(u->path);
-    int code = there ? open_index(u, AKIN_INDEX_WRITE, &info) : 0;
+    /* Who watches waits until nobody else writes. */
+    const akin_index_mode mode =
+        u->values->watch ? AKIN_INDEX_READ : AKIN_INDEX_WRITE;
+    int code = there ? open_index(u, mode, &info) : 0;
     if (!code)
         code = cli_models_open_for(&u->models, u->values, u->path, &info, true);
     if (!code && !there)
@@ -164,22 +169,82 @@ static int judge(const struct update *u)
     return good ? CLI_PARTLY : CLI_NO_INPUT;
 }
 
+/* Arrays for what a run has to say, with --json. */
+static void open_lists(struct update *u)
+{
+    if (!u->values->json)
+        return;
+    u->failed = json_array();
+    u->warnings = json_array();
+}
+
+static int print_report(struct update *u)
+{
+    if (u->values->json)
+        return print_json(u);
+    print_summary(u);
+    return 0;
+}
+
+/* A run of --watch has changed something. */
+static void updated(void *context, const akin_index_report *report)
+{
+    struct update *u = context;
+    cli_meter_clear(&u->meter);
+    u->report = *report;
+    if (print_report(u))
+        u->out_of_memory = 1;
+    fflush(stdout);
+    memset(&u->meter, 0, sizeof u->meter);
+    open_lists(u);
+}
+
+static int show_watch(void *context, const char *what, uint64_t done,
+                      uint64_t whole)
+{
+    struct update *u = context;
+    char text[32];
+    if (strcmp(what, "watched") != 0)
+        return show(context, what, done, whole) || u->out_of_memory;
+    cli_meter_clear(&u->meter);
+    if (!u->watching)
+        cli_say("watching %s folders; ctrl-C ends",
+                akin__thousands(text, done));
+    u->watching = true;
+    return cli_stopped() || u->out_of_memory || ferror(stdout);
+}
+
+static akin_status work(struct update *u, akin_error *err)
+{
+    const struct cli_values *v = u->values;
+    const char *const *roots = (const char *const *)v->word;
+    const akin_index_options options = {.size = sizeof options,
+                                        .threads = (int)v->threads,
+                                        .retry = v->retry,
+                                        .strict = v->strict,
+                                        .limits = &v->limits,
+                                        .progress =
+                                            v->watch ? show_watch : show,
+                                        .notice = notice,
+                                        .context = u,
+                                        .exclude = v->exclude,
+                                        .excludes = v->excludes};
+    if (!v->watch)
+        return akin_index_update(u->index, roots, v->words, u->models.model,
+                                 u->models.count, &options, &u->report, err);
+    akin_index_close(&u->index);
+    return akin_index_watch(u->path, roots, v->words, u->models.model,
+                            u->models.count, &options, updated, err);
+}
+
 static int update(struct update *u)
 {
-    const akin_index_options options = {.size = sizeof options,
-                                        .threads = (int)u->values->threads,
-                                        .retry = u->values->retry,
-                                        .strict = u->values->strict,
-                                        .limits = &u->values->limits,
-                                        .progress = show,
-                                        .notice = notice,
-                                        .context = u};
     akin_error err;
     cli_catch_stop();
-    const akin_status status = akin_index_update(
-        u->index, (const char *const *)u->values->word, u->values->words,
-        u->models.model, u->models.count, &options, &u->report, &err);
+    const akin_status status = work(u, &err);
     cli_meter_clear(&u->meter);
+    if (status == AKIN_ECANCELLED && !cli_stopped())
+        return u->out_of_memory ? CLI_SYSTEM : CLI_DONE; /* cli_finish tells */
     if (status == AKIN_ECANCELLED) {
         cli_say("stopped; what is done is kept in %s, and the same command "
                 "goes on from there",
@@ -188,25 +253,47 @@ static int update(struct update *u)
     }
     if (status)
         return cli_fail(ABOUT_INDEX, &err);
-    const int printed = u->values->json ? print_json(u) : 0;
-    if (!u->values->json)
-        print_summary(u);
+    const int printed = print_report(u);
     return printed ? printed : judge(u);
+}
+
+/* --forget: no folder is read and no model needed. */
+static int forget(struct update *u)
+{
+    const double start = akin__seconds();
+    int code = cli_index_path(u->values->index, 0, &u->path);
+    akin_error err;
+    if (!code && !u->path)
+        code = CLI_INDEX;
+    if (code)
+        return code;
+    if (akin_index_open(&u->index, u->path, AKIN_INDEX_WRITE, &err))
+        return cli_fail(ABOUT_INDEX, &err);
+    for (size_t i = 0; i < u->values->words && !code; i++) {
+        uint64_t removed = 0;
+        const akin_status status =
+            akin_index_forget(u->index, u->values->word[i], &removed, &err);
+        u->report.removed += removed;
+        if (status)
+            code = cli_fail(
+                status == AKIN_ENOTFOUND ? ABOUT_INPUT : ABOUT_INDEX, &err);
+    }
+    u->report.seconds = akin__seconds() - start;
+    return code ? code : print_report(u);
 }
 
 static int run(const struct cli_values *values)
 {
     struct update u = {.values = values};
-    if (values->json) {
-        u.failed = json_array();
-        u.warnings = json_array();
-    }
-    int code = check_roots(values);
-    if (!code)
+    if (values->forget && values->watch)
+        return cli_wrong(values, "--forget and --watch contradict each other");
+    open_lists(&u);
+    int code = values->forget ? forget(&u) : check_roots(values);
+    if (!code && !values->forget)
         code = cli_index_path(values->index, 1, &u.path);
-    if (!code)
+    if (!code && !values->forget)
         code = open_all(&u);
-    if (!code)
+    if (!code && !values->forget)
         code = update(&u);
     akin_index_close(&u.index);
     cli_models_close(&u.models);
@@ -220,26 +307,36 @@ const struct cli_command cli_index = {
     .name = "index",
     .arguments = "DIR.. [options]",
     .summary = "make an index of folders of pictures, or bring it up to date",
-    .detail = "The second time only what changed is read. Without -i the index "
-              "is the nearest\nphotos.akin in this folder or above it, else "
-              "./photos.akin is made. A new index\ngets clip and dinov2 where "
-              "they are at hand, else starter, or what --model says;\none that "
-              "is there keeps its own models. ctrl-C keeps what is done.\n\n"
-              "Precision: f32 gives transformers' vectors. int8 needs a third "
-              "of the network's\n"
-              "time (half with AVX2 alone) and a quarter of the memory for "
-              "weights, bf16 half\n"
-              "of both (with AVX512_BF16; else it is slower). Their vectors "
-              "are close to those\n"
-              "of f32: over 400 photos, cosines of int8 were 0.9995 or more "
-              "and 381 of the\n"
-              "nearest neighbours the same, of bf16 0.99996 or more and 397. "
-              "See akin bench\n"
-              "--accuracy for yours. An index keeps its precision, EXIF choice "
-              "and decoding for\n"
-              "good; searches in it follow them.",
+    .detail =
+        "The second time only what changed is read. Without -i the index "
+        "is the nearest\nphotos.akin in this folder or above it, else "
+        "./photos.akin is made. A new index\ngets clip and dinov2 where "
+        "they are at hand, else starter, or what --model says;\none that "
+        "is there keeps its own models. ctrl-C keeps what is done.\n\n"
+        "Precision: f32 gives transformers' vectors. int8 needs a third "
+        "of the network's\n"
+        "time (half with AVX2 alone) and a quarter of the memory for "
+        "weights, bf16 half\n"
+        "of both (with AVX512_BF16; else it is slower). Their vectors "
+        "are close to those\n"
+        "of f32: over 400 photos, cosines of int8 were 0.9995 or more "
+        "and 381 of the\n"
+        "nearest neighbours the same, of bf16 0.99996 or more and 397. "
+        "See akin bench\n"
+        "--accuracy for yours. An index keeps its precision, EXIF choice "
+        "and decoding for\n"
+        "good; searches in it follow them.\n\n"
+        "An .akinignore in any folder says, as a .gitignore does, what is "
+        "left out there\n"
+        "and below; --exclude says it for this run alone. What is left "
+        "out leaves the\n"
+        "index. A folder that is missing or empty keeps its entries, for "
+        "it may be an\n"
+        "unplugged disc: --forget lets them go.",
     .example = "  akin index Pictures\n"
-               "  akin index Pictures -i nas.akin --model clip",
+               "  akin index Pictures -i nas.akin --model clip\n"
+               "  akin index Pictures --exclude '*.png' --exclude /private/\n"
+               "  akin index Pictures --watch",
     .least = 1,
     .run = run,
     .options = {{"index", "the index to make or to bring up to date"},
@@ -250,7 +347,10 @@ const struct cli_command cli_index = {
                 {"decode", "every pixel (exact) or large JPEG smaller (fast)"},
                 {"strict", "refuse pictures that are cut short or damaged"},
                 {"limit", "let pictures cost more or less: docs/limits.md"},
+                {"exclude", "leave out what matches, as a .gitignore does"},
+                {"watch", "stay, and bring it up to date when files change"},
+                {"forget", "let go of what the index has of DIR"},
                 {"retry", "try again what could not be read before"},
                 {"threads", "processors to use (all)"},
-                {"json", "one document: docs/json.md"}},
+                {"json", "one document (--watch: lines): docs/json.md"}},
 };

@@ -162,8 +162,8 @@ static int open_page(struct search *s)
     akin_error err;
     if (!s->values->html)
         return 0;
-    if (akin__page_open(&s->page, s->values->html, s->path, &s->values->limits,
-                        &err) != AKIN_OK)
+    if (akin__page_open(&s->page, s->values->html, "The most similar pictures",
+                        s->path, &s->values->limits, &err) != AKIN_OK)
         return cli_fail(ABOUT_OUTPUT, &err);
     s->paged = true;
     return 0;

@@ -15,7 +15,18 @@
 
 #include "cli.h"
 
-enum kind { FLAG, TEXT, COUNT, MODEL, CHOICE, PRECISION, LIMIT, HELP };
+enum kind {
+    FLAG,
+    TEXT,
+    COUNT,
+    MODEL,
+    CHOICE,
+    PRECISION,
+    LIMIT,
+    COSINE,
+    EXCLUDE,
+    HELP
+};
 
 /* Every option there is, in the order of getopt's answers (FIRST + row). */
 static const struct known {
@@ -32,6 +43,10 @@ static const struct known {
     {"precision", 0, "f32|bf16|int8", PRECISION,
      offsetof(struct cli_values, precision)},
     {"decode", 0, "exact|fast", CHOICE, offsetof(struct cli_values, decode)},
+    {"threshold", 0, "COSINE", COSINE, offsetof(struct cli_values, threshold)},
+    {"action", 0, "list|trash|hardlink", CHOICE,
+     offsetof(struct cli_values, action)},
+    {"yes", 0, NULL, FLAG, offsetof(struct cli_values, yes)},
     {"top", 'k', "N", COUNT, offsetof(struct cli_values, k)},
     {"html", 0, "PAGE", TEXT, offsetof(struct cli_values, html)},
     {"format", 0, "FORMAT", TEXT, offsetof(struct cli_values, format)},
@@ -44,6 +59,9 @@ static const struct known {
     {"normalize", 0, NULL, FLAG, offsetof(struct cli_values, normalize)},
     {"errors", 0, NULL, FLAG, offsetof(struct cli_values, errors)},
     {"strict", 0, NULL, FLAG, offsetof(struct cli_values, strict)},
+    {"exclude", 0, "GLOB", EXCLUDE, 0},
+    {"watch", 0, NULL, FLAG, offsetof(struct cli_values, watch)},
+    {"forget", 0, NULL, FLAG, offsetof(struct cli_values, forget)},
     {"retry", 0, NULL, FLAG, offsetof(struct cli_values, retry)},
     {"offline", 0, NULL, FLAG, offsetof(struct cli_values, offline)},
     {"limit", 0, "WHAT=N", LIMIT, 0},
@@ -210,6 +228,18 @@ static int take_count(struct cli_values *values, const struct known *option,
     return 0;
 }
 
+static int take_cosine(struct cli_values *values, const struct known *option,
+                       const char *text)
+{
+    char *end;
+    const double number = strtod(text, &end);
+    if (end == text || *end || !(number > 0 && number <= 1))
+        return cli_wrong(values, "--%s %s is no cosine above 0 and up to 1",
+                         option->name, text);
+    *(double *)(void *)((char *)values + option->at) = number;
+    return 0;
+}
+
 static int take_model(struct cli_values *values, const char *text)
 {
     if (values->models == CLI_MODELS)
@@ -219,6 +249,17 @@ static int take_model(struct cli_values *values, const char *text)
             return cli_wrong(values, "--model %s is given twice", text);
     }
     values->model[values->models++] = text;
+    return 0;
+}
+
+static int take_exclude(struct cli_values *values, const char *text)
+{
+    if (values->excludes == CLI_EXCLUDES)
+        return cli_wrong(values,
+                         "more than %d times --exclude; an .akinignore in the "
+                         "folder takes more",
+                         CLI_EXCLUDES);
+    values->exclude[values->excludes++] = text;
     return 0;
 }
 
@@ -306,10 +347,14 @@ static int take(struct cli_values *values, const struct known *option,
     switch (option->kind) {
     case COUNT:
         return take_count(values, option, text);
+    case COSINE:
+        return take_cosine(values, option, text);
     case MODEL:
         return take_model(values, text);
     case CHOICE:
         return take_choice(values, option, text);
+    case EXCLUDE:
+        return take_exclude(values, text);
     case LIMIT:
         return take_limit(values, text);
     case PRECISION:

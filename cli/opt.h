@@ -12,12 +12,17 @@
 
 #include "akin.h"
 
-enum { CLI_MODELS = 16 }; /* --model at most so often, as an index holds */
+enum {
+    CLI_MODELS = 16,  /* --model at most so often, as an index holds */
+    CLI_EXCLUDES = 64 /* --exclude; an .akinignore takes more */
+};
 
 struct cli_values {
     const char *command;           /* "search", "model pull" */
     const char *model[CLI_MODELS]; /* [models] */
     size_t models;
+    const char *exclude[CLI_EXCLUDES]; /* [excludes] */
+    size_t excludes;
     const char *index, *html, *output, *format, *revision;
     const char *to, *table, *paths, *root;
     size_t k;       /* 0: not given */
@@ -25,9 +30,12 @@ struct cli_values {
     /* 0: not given; else an akin_pool, and one more than an akin_exif, an
      * akin_precision and an akin_decode */
     int pool, exif, precision, decode;
+    double threshold;    /* 0: not given */
+    int action;          /* 0: not given; else 1 list, 2 trash, 3 hardlink */
     akin_limits limits;  /* what a picture may cost; zero: not given */
     unsigned precisions; /* bit p: --precision said akin_precision p */
-    bool json, strict, retry, normalize, errors, offline, accuracy;
+    bool json, strict, retry, normalize, errors, offline, accuracy, yes, watch,
+        forget;
     char *const *word; /* [words]: what is no option */
     size_t words;
 };
@@ -45,7 +53,7 @@ struct cli_command {
     const char *example;   /* lines */
     size_t least, most;    /* words it takes; `least` alone: or any more */
     int (*run)(const struct cli_values *values);
-    struct cli_option options[16];          /* ended by one without name */
+    struct cli_option options[24];          /* ended by one without name */
     const struct cli_command *const *group; /* commands below it, or NULL */
 };
 

@@ -468,6 +468,109 @@ AKIN_API akin_status akin_index_search(akin_index *index, const char *model,
                                        akin_match *matches, size_t *found,
                                        akin_error *err) AKIN_MUST_CHECK;
 
+/* ------------------------------------------------------------- copies -- */
+
+typedef struct akin_dups akin_dups; /* immutable after open: may be shared */
+
+typedef struct akin_dups_options {
+    size_t size;
+    const char *const *model; /* [models] of the index; a pair is a candidate
+                                 when any of them finds it alike */
+    size_t models;            /* 0: all of the index */
+    double threshold; /* the least cosine, above 0 to 1; 0: the family's own,
+                         docs/dups.md */
+    int threads;      /* 0: all processors */
+    /* "pairs" of one model after the other, then "pictures" put in order */
+    akin_progress_fn progress;
+    void *context;
+} akin_dups_options;
+
+/* A picture of a group; all pointers live as long as the akin_dups. */
+typedef struct akin_copy {
+    const char *path;
+    const char *format; /* "jpeg", ... */
+    uint64_t bytes;     /* the file's, when it was indexed */
+    int64_t mtime_ns;   /* the same, since 1970 */
+    uint32_t width, height;
+    uint8_t content[32]; /* SHA-256 of the file's bytes */
+    int identical;       /* they are those of the group's first */
+    int distance; /* of the perceptual hashes, to the group's first, 0 to 256;
+                     -1: unknown */
+    const double *cosine; /* [akin_dups_info.models], to the group's first; NAN
+                             where a model has no vector */
+} akin_copy;
+
+/* Copies of one picture: the one to keep first, the others by the same rule
+ * (most pixels, then most bytes, then path). */
+typedef struct akin_dups_group {
+    size_t copies; /* 2 or more */
+    const akin_copy *copy;
+    uint64_t bytes_to_free; /* of all but the first */
+} akin_dups_group;
+
+typedef struct akin_dups_info {
+    size_t models;
+    const char *const *model; /* [models] */
+    const double *threshold;  /* [models] */
+    int distance;             /* the most that confirms a copy */
+    size_t groups;
+    uint64_t pictures;      /* in groups */
+    uint64_t bytes_to_free; /* of all groups */
+    uint64_t alike; /* pictures that are as alike to another as a copy is, but
+                       are none */
+    uint64_t unhashed; /* pictures that an older akin has indexed, without a
+                          hash: only equal bytes make a copy of them */
+} akin_dups_info;
+
+/*
+ * Find the groups of copies in an index. Two pictures are copies when their
+ * files are equal, or when a model's cosine reaches the threshold and the
+ * perceptual hashes confirm it; a group holds what is a copy of its first.
+ * Groups are in order of bytes_to_free, most first, then of path. The answer
+ * holds what the index said at one moment, and needs the index no longer.
+ * rows * rows / 2 * dim operations of 8 bits for each model. docs/dups.md
+ * Errors: AKIN_EUSAGE, AKIN_ENOTFOUND (model), AKIN_ECORRUPT, AKIN_EIO,
+ * AKIN_ENOMEM, AKIN_ECANCELLED.
+ */
+AKIN_API akin_status akin_dups_open(akin_dups **dups, akin_index *index,
+                                    const akin_dups_options *options,
+                                    akin_error *err) AKIN_MUST_CHECK;
+AKIN_API void akin_dups_close(akin_dups **dups);
+AKIN_API void akin_dups_describe(const akin_dups *dups, akin_dups_info *info);
+/* Group `at`, below akin_dups_info.groups. */
+AKIN_API void akin_dups_get(const akin_dups *dups, size_t at,
+                            akin_dups_group *group);
+
+typedef enum akin_action {
+    AKIN_ACTION_TRASH = 1,   /* into the user's trash: FreeDesktop.org's trash
+                                specification 1.0; nothing is deleted */
+    AKIN_ACTION_HARDLINK = 2 /* become a second name of the file that is kept;
+                                only if all bytes are equal */
+} akin_action;
+
+typedef struct akin_deed {
+    int one_file;   /* both are names of one file: nothing is to be done */
+    uint64_t freed; /* bytes that no name holds any longer; in the trash, not
+                       before it is emptied */
+    char to[4096];  /* where the file is in the trash, or "" */
+} akin_deed;
+
+/*
+ * Do away with `copy`, of which `kept` is a copy that stays: the first of its
+ * group, or for a hard link any with the same content. With `really` 0 only say
+ * whether that would be done. Both files are looked at again: when
+ * either has another size or time than when it was indexed, is a link, or
+ * cannot be read, nothing is done, and *err says why.
+ * A hard link has kept's owner, mode and times: where owner, group or mode
+ * differ it is not made. The index learns of it from akin_index_update.
+ * Errors: AKIN_EUSAGE (it is not what was indexed), AKIN_ENOTFOUND, AKIN_EIO,
+ * AKIN_ENOMEM.
+ */
+AKIN_API akin_status akin_copy_act(const akin_copy *kept, const akin_copy *copy,
+                                   akin_action action, int really,
+                                   akin_deed *deed,
+                                   akin_error *err) AKIN_MUST_CHECK;
+
 typedef enum akin_export_format {
     AKIN_EXPORT_FAISS,          /* IndexFlatL2: IxF2 */
     AKIN_EXPORT_NPY,            /* float32 [rows, dim] */
@@ -549,13 +652,18 @@ typedef struct akin_index_options {
     void (*notice)(void *context, const char *path, const char *reason,
                    int failed);
     void *context;
+    /* Patterns of gitignore, from each root on, of what is left out; they count
+       above every .akinignore and are not remembered. */
+    const char *const *exclude; /* [excludes] */
+    size_t excludes;
 } akin_index_options;
 
 /*
  * Walk `roots` [root_count] (folders or single files), embed what is new or
  * changed with each of `models` [model_count, at most 16], forget what is gone
  * from a root that can be read, and commit as it goes: what is committed
- * survives anything.
+ * survives anything. What an .akinignore says, or `exclude`, is left out and
+ * forgotten; docs/ignore.md has the grammar.
  */
 AKIN_API akin_status
 akin_index_update(akin_index *index, const char *const *roots,
@@ -599,13 +707,43 @@ AKIN_API akin_status akin_index_import(akin_index *index, const char *file,
                                        akin_import_report *report,
                                        akin_error *err) AKIN_MUST_CHECK;
 
+/*
+ * Let go of all that the index has at or below `path`, of roots too, whether it
+ * is there or not: a folder that was deleted, a disc that will not come back.
+ * Absolute, or from the working folder on. *removed (may be NULL) says how many
+ * pictures that were. AKIN_ENOTFOUND when there is nothing of it.
+ */
+AKIN_API akin_status akin_index_forget(akin_index *index, const char *path,
+                                       uint64_t *removed,
+                                       akin_error *err) AKIN_MUST_CHECK;
+
+/*
+ * Keep the index at `path`, which is there, current: do what akin_index_update
+ * does, then watch every folder below the roots (Linux's inotify) and do it
+ * again for what has changed, once it has been quiet for a second or has not
+ * been for ten. Everything is walked again every hour, and every minute or so
+ * where the system watches no more folders, which `notice` says. `updated` (may
+ * be NULL) is called after the first run and after every other one that changed
+ * something. `progress` is also called several times a second with "watched"
+ * and the number of folders while nothing happens. The writer's lock is held
+ * for a run at a time, and waited for.
+ * Returns AKIN_ECANCELLED when `progress` asks to stop, else an error of
+ * akin_index_update or akin_index_open.
+ */
+AKIN_API akin_status akin_index_watch(
+    const char *path, const char *const *roots, size_t root_count,
+    akin_model *const *models, size_t model_count,
+    const akin_index_options *options,
+    void (*updated)(void *context, const akin_index_report *report),
+    akin_error *err) AKIN_MUST_CHECK;
+
 /* ------------------------------------------------------------- measure -- */
 
 /*
  * Calls `visit` for each file in `folder` and below that is named as pictures
- * are, in order of path; hidden files, thumbnails and indexes are left out, as
- * in akin_index_update. The path lives until visit returns; an answer other
- * than 0 ends it with AKIN_ECANCELLED.
+ * are, in order of path; hidden files, thumbnails, indexes and what an
+ * .akinignore says are left out, as in akin_index_update. The path lives until
+ * visit returns; an answer other than 0 ends it with AKIN_ECANCELLED.
  */
 AKIN_API akin_status akin_list_pictures(
     const char *folder, int (*visit)(void *context, const char *path),

@@ -18,7 +18,7 @@ ROOMS = {
     'math': {'base'},
     'image': {'base'},
     'model': {'base', 'math'},
-    'index': {'base'},
+    'index': {'base', 'math'},
     'embed': {'base', 'image', 'model', 'index'},
     'view': {'base'},
     'cli': {'base', 'view'},
@@ -36,7 +36,7 @@ PLACES = {
     r'|jxl/.*|libraw/.*': r'src/image/.*',
     r'openssl/.*': r'src/base/.*|src/view/html\.c',
     r'zlib\.h|pthread\.h|fcntl\.h|sys/mman\.h|sys/file\.h'
-    r'|dirent\.h': r'src/base/.*',
+    r'|dirent\.h|sys/inotify\.h': r'src/base/.*',
 }
 
 # Calls at which faults are injected: memory, and what changes files.
@@ -60,7 +60,8 @@ def files(*folders, ends=('.c', '.h', '.S')):
 
 
 def read(path):
-    with open(os.path.join(SOURCE, path), encoding='utf-8') as f:
+    with open(os.path.join(SOURCE, path), encoding='utf-8',
+              errors='replace') as f:
         return f.read()
 
 

@@ -4,9 +4,13 @@
  *
  *   makeindex make INDEX VECTORS ROWS DIM   float32 rows from a raw file; row
  *                                           N becomes the file "N.jpg" beside
- *                                           the index, as model "made"
+ *                                           the index, as model "made"; its
+ *                                           hash are the row's first 32 bytes
  *   makeindex search INDEX QUERIES DIM K    a line for each query in the raw
  *                                           file: path, tab, cosine, ...
+ *   makeindex pairs INDEX THRESHOLD [ROOM]  a line for each pair of rows of
+ *                                           that cosine or more: row, row,
+ *                                           cosine
  *   makeindex export INDEX FORMAT FILE      FORMAT: as akin export's
  */
 #include <stdio.h>
@@ -18,6 +22,7 @@
 #include "base/memory.h"
 #include "base/text.h"
 #include "index/index.h"
+#include "index/pairs.h"
 
 static int fail(const akin_error *err)
 {
@@ -33,11 +38,14 @@ static akin_status add_rows(akin_index *index, const char *raw, size_t rows,
     struct akin__file file;
     akin_status status = akin__file_open(&file, raw, AKIN__READ, err);
     for (size_t i = 0; i < rows && !status; i++) {
-        struct akin__entry entry = {.bytes = i, .format = "jpeg"};
+        struct akin__entry entry = {
+            .bytes = i, .format = "jpeg", .looked = true};
         char *path = akin__format("%s/%zu.jpg", index->base, i);
         memcpy(entry.content, &i, sizeof i);
         status = akin__file_read(&file, vector, dim * sizeof(float),
                                  i * dim * sizeof(float), err);
+        memcpy(entry.hash, vector,
+               dim < 8 ? dim * sizeof(float) : sizeof entry.hash);
         if (!status)
             status = akin__index_put(index, path, &entry, vectors, 1, 0, err);
         if (!status && i % 10000 == 9999)
@@ -100,6 +108,49 @@ static int search(const char *path, const char *raw, size_t dim, size_t k)
     return 0;
 }
 
+static akin_status
+print_pairs(void *context, const struct akin__near_rows *near, akin_error *err)
+{
+    const struct akin__pairs *pairs = context;
+    float row[AKIN_MAX_DIM];
+    for (size_t i = 0; i < near->count; i++) {
+        const akin_status status =
+            akin__row_list_read(pairs->list, near->b[i], 1, row, err);
+        if (status)
+            return status;
+        const double cosine =
+            akin_cosine(near->row, row, pairs->list->rows.is.dim);
+        if (cosine >= pairs->threshold)
+            printf("%lu\t%lu\t%.9f\n", (unsigned long)pairs->list->row[near->a],
+                   (unsigned long)pairs->list->row[near->b[i]], cosine);
+    }
+    return AKIN_OK;
+}
+
+static int pairs(const char *path, double threshold, size_t room)
+{
+    akin_index *index;
+    akin_error err;
+    struct akin__row_list list;
+    struct akin__pairs pairs = {.list = &list,
+                                .threshold = threshold,
+                                .room = room,
+                                .visit = print_pairs};
+    pairs.context = &pairs;
+    if (akin_index_open(&index, path, AKIN_INDEX_READ, &err) ||
+        akin__read_begin(index, &err) || akin__live_load(index, 0, &err) ||
+        akin__row_list_open(&list, index, 0, &err))
+        return fail(&err);
+    akin__read_end(index);
+    const double start = akin__seconds();
+    if (akin__pairs(&pairs, &err))
+        return fail(&err);
+    fprintf(stderr, "%.3f s\n", akin__seconds() - start);
+    akin__row_list_close(&list);
+    akin_index_close(&index);
+    return 0;
+}
+
 static int export(const char *path, const char *format, const char *file)
 {
     akin_index *index;
@@ -132,6 +183,9 @@ int main(int argc, char **argv)
     if (argc == 6 && strcmp(argv[1], "search") == 0)
         return search(argv[2], argv[3], strtoul(argv[4], NULL, 10),
                       strtoul(argv[5], NULL, 10));
+    if (argc >= 4 && strcmp(argv[1], "pairs") == 0)
+        return pairs(argv[2], strtod(argv[3], NULL),
+                     argc > 4 ? strtoul(argv[4], NULL, 10) : 0);
     if (argc == 5 && strcmp(argv[1], "export") == 0)
         return export(argv[2], argv[3], argv[4]);
     fprintf(stderr, "makeindex: see the top of makeindex.c\n");

@@ -215,7 +215,8 @@ class Made(unittest.TestCase):
         answers = server.sql(blocks[1] + f"EXECUTE nearest('{query}');")
         self.assertEqual([row[0] for row in answers],
                          self.akin_answers()[0][0][:10])
-        server.sql("UPDATE akin_clip SET width = 2000, height = 1000")
+        server.sql("UPDATE akin_clip SET width = 2000, height = 1000, "
+                   "taken = '2024-07-01'")
         some = server.sql(blocks[2].replace('/photos', self.home)
                           + f"EXECUTE nearest_of('{query}');")
         self.assertEqual([row[0] for row in some],

@@ -32,6 +32,7 @@ static int stop_at;               /* images until progress says stop */
 static int stop_walk;             /* before there is an image */
 static uint64_t last_done, last_whole;
 static int threads, retry, strict;
+static const char *exclude; /* one pattern, or NULL */
 
 static inline int run(const char *format, const char *a, const char *b)
 {
@@ -51,6 +52,7 @@ static inline void begin(void)
     kill_at = embed_usec = fail_width = give_nan = stop_at = stop_walk = retry =
         strict = 0;
     before_run = NULL;
+    exclude = NULL;
     one.batch = FAKE_MOST;
     threads = 2;
 }
@@ -114,7 +116,9 @@ static inline akin_status update_roots(const char *const *roots, size_t count,
                                         .retry = retry,
                                         .strict = strict,
                                         .progress = on_progress,
-                                        .notice = on_notice};
+                                        .notice = on_notice,
+                                        .exclude = &exclude,
+                                        .excludes = exclude != NULL};
     akin_index *index;
     akin__text_free(&notices);
     akin__text_add(&notices, "", 0);

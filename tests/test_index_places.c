@@ -176,7 +176,8 @@ static void a_second_writer_is_told_who_writes(void)
     clean();
 }
 
-enum { PAIRS = 60, READERS = 8, SHARING = 2 };
+enum { MOST_PAIRS = 2000, READERS = 8, SHARING = 2 };
+static int pairs; /* at most MOST_PAIRS */
 static atomic_bool done_writing;
 
 /* Each commit adds two files of one content: to see one is to see both. */
@@ -184,7 +185,7 @@ static void *write_pairs(void *argument)
 {
     akin_index *index = argument;
     akin_error mine;
-    for (int i = 0; i < PAIRS; i++) {
+    for (int i = 0; i < pairs; i++) {
         const struct akin__entry entry = entry_of(i);
         float vector[DIM];
         const float *vectors[] = {vector};
@@ -207,12 +208,12 @@ static void *read_pairs(void *argument)
     akin_index *index = argument;
     akin_error mine;
     size_t wrong = 0, last = 0;
-    while (!atomic_load(&done_writing) || last < 2 * PAIRS) {
-        akin_match matches[2 * PAIRS];
+    while (!atomic_load(&done_writing) || last < 2 * (size_t)pairs) {
+        akin_match matches[2 * MOST_PAIRS];
         const float query[DIM] = {1, 1, 0, 0};
         size_t found;
-        if (akin_index_search(index, "clip", query, 2 * PAIRS, matches, &found,
-                              &mine)) {
+        if (akin_index_search(index, "clip", query, 2 * (size_t)pairs, matches,
+                              &found, &mine)) {
             printf("# %s\n", mine.message);
             return (void *)1;
         }
@@ -230,6 +231,7 @@ static void every_search_sees_one_generation(void)
     akin_index *writer = make_index(), *reader[READERS];
     pthread_t threads[READERS + 1];
     atomic_store(&done_writing, false);
+    pairs = getenv("AKIN_EVERY_BYTE") ? MOST_PAIRS : 60;
     for (int i = 0; i < READERS; i++) {
         reader[i] = i < SHARING ? writer : open_index(AKIN_INDEX_READ);
         EXPECT_INT(pthread_create(&threads[i], NULL, read_pairs, reader[i]), 0);

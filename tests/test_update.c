@@ -77,6 +77,25 @@ static void a_renamed_folder_is_not_embedded_again(void)
     EXPECT_STR(where(&one, 4), "photos/summer/b.bmp");
 }
 
+static void photos_that_move_on_by_one_name_are_not_embedded_again(void)
+{
+    begin();
+    draw_many(20);
+    EXPECT_INT(update("photos"), AKIN_OK);
+    atomic_store(&embedded, 0);
+    for (int i = 19; i >= 0; i--) {
+        char from[64], to[64];
+        snprintf(from, sizeof from, "photos/%05d.bmp", i);
+        snprintf(to, sizeof to, "photos/%05d.bmp", i + 1);
+        EXPECT_INT(rename(from, to), 0);
+    }
+    EXPECT_INT(update("photos"), AKIN_OK);
+    EXPECT_INT(embedded, 0);
+    EXPECT_INT(files_in_index(), 20);
+    EXPECT_STR(where(&one, 1), "photos/00001.bmp");
+    EXPECT_STR(where(&one, 20), "photos/00020.bmp");
+}
+
 static void a_copy_is_added_without_the_network(void)
 {
     begin_with_three();
@@ -304,7 +323,110 @@ static void a_picture_that_becomes_a_text_leaves_the_index(void)
     EXPECT_INT(files_in_index(), 0);
 }
 
+/* ------------------------------------------------- what is left out -- */
+
+static void rules(const char *path, const char *text)
+{
+    put_bytes(path, text, strlen(text));
+}
+
+static void what_an_akinignore_names_leaves_and_comes_back(void)
+{
+    begin_with_three();
+    rules("photos/.akinignore", "# not these\nsub/\n/a.*\n");
+    EXPECT_INT(update("photos"), AKIN_OK);
+    EXPECT_INT(report.removed, 2);
+    EXPECT_INT(report.unchanged, 1);
+    EXPECT_INT(report.skipped, 0);
+    EXPECT_STR(where(&one, 3), "");
+    EXPECT_INT(unlink("photos/.akinignore"), 0);
+    EXPECT_INT(update("photos"), AKIN_OK);
+    EXPECT_INT(report.added, 2);
+}
+
+static void what_is_excluded_is_not_remembered(void)
+{
+    begin_with_three();
+    exclude = "/a.bmp";
+    EXPECT_INT(update("photos"), AKIN_OK);
+    EXPECT_INT(report.removed, 1);
+    EXPECT_STR(where(&one, 1), "");
+    exclude = NULL;
+    EXPECT_INT(update("photos"), AKIN_OK);
+    EXPECT_INT(report.added, 1);
+}
+
+static void all_may_be_left_out(void)
+{
+    begin_with_three();
+    exclude = "*";
+    EXPECT_INT(update("photos"), AKIN_OK);
+    EXPECT_INT(report.removed, 3);
+    EXPECT_STR(notices.bytes, "");
+}
+
+static void a_rule_counts_from_whichever_root_one_comes(void)
+{
+    begin_with_three();
+    rules("photos/.akinignore", "c.bmp\n");
+    EXPECT_INT(update("photos/sub"), AKIN_OK);
+    EXPECT_INT(report.removed, 1);
+    EXPECT_INT(files_in_index(), 2);
+}
+
+static void a_root_that_is_named_is_not_left_out(void)
+{
+    const char *const roots[] = {"photos", "photos/sub"};
+    begin_with_three();
+    rules("photos/.akinignore", "sub/\n");
+    EXPECT_INT(update_roots(roots, 2, (akin_model *[]){&one}, 1), AKIN_OK);
+    EXPECT_INT(report.unchanged, 3);
+    EXPECT_INT(report.removed, 0);
+    EXPECT_INT(unlink("photos/sub/c.bmp"), 0);
+    EXPECT_INT(update_roots(roots, 2, (akin_model *[]){&one}, 1), AKIN_OK);
+    EXPECT_INT(report.removed, 0); /* an unplugged disc, for all one knows */
+    EXPECT_INT(update("photos"), AKIN_OK);
+    EXPECT_INT(report.removed, 1);
+}
+
+static void a_rule_file_that_cannot_be_read_bars_its_folder(void)
+{
+    begin_with_three();
+    rules("photos/sub/.akinignore", "c.bmp\n");
+    EXPECT_INT(chmod("photos/sub/.akinignore", 0), 0);
+    EXPECT_INT(update("photos"), AKIN_OK);
+    EXPECT_STR(notices.bytes, "F photos/sub: .akinignore: Permission denied\n");
+    EXPECT_INT(report.unchanged, 2);
+    EXPECT_STR(where(&one, 3), "photos/sub/c.bmp");
+    EXPECT_INT(chmod("photos/sub/.akinignore", 0666), 0);
+    EXPECT_INT(update("photos"), AKIN_OK);
+    EXPECT_INT(report.removed, 1);
+}
+
 /* ------------------------------------------- what is out of reach stays -- */
+
+static void a_root_with_texts_alone_keeps_its_entries(void)
+{
+    begin_with_three();
+    EXPECT_INT(rename("photos", "gone"), 0);
+    EXPECT_INT(mkdir("photos", 0777), 0);
+    rules("photos/NOT MOUNTED", "The disc is not here.\n");
+    EXPECT_INT(update("photos"), AKIN_OK);
+    EXPECT_INT(report.removed, 0);
+    EXPECT_INT(files_in_index(), 3);
+}
+
+static void a_hidden_root_is_kept_without_a_word(void)
+{
+    begin_with_three();
+    EXPECT_INT(mkdir("photos/.hidden", 0777), 0);
+    picture("photos/.hidden/d.bmp", 4);
+    EXPECT_INT(update("photos/.hidden"), AKIN_OK);
+    EXPECT_INT(update("photos"), AKIN_OK);
+    EXPECT_INT(report.removed, 0);
+    EXPECT_STR(notices.bytes, "");
+    EXPECT_INT(files_in_index(), 4);
+}
 
 static void an_unreadable_folder_keeps_its_entries(void)
 {
@@ -355,8 +477,9 @@ static void an_empty_root_keeps_its_entries_and_says_so(void)
     EXPECT_INT(mkdir("photos", 0777), 0);
     EXPECT_INT(update("photos"), AKIN_OK);
     EXPECT_INT(report.removed, 0);
-    EXPECT_STR(notices.bytes, "W photos: no file is there now; the index keeps "
-                              "3 of its pictures\n");
+    EXPECT_STR(notices.bytes, "W photos: no picture is there now; the index "
+                              "keeps the 3 that were (akin index --forget lets "
+                              "them go)\n");
     EXPECT_INT(files_in_index(), 3);
 }
 
@@ -794,6 +917,7 @@ int main(void)
     RUN(a_touched_file_is_not_embedded_again);
     RUN(a_renamed_file_is_not_embedded_again);
     RUN(a_renamed_folder_is_not_embedded_again);
+    RUN(photos_that_move_on_by_one_name_are_not_embedded_again);
     RUN(a_copy_is_added_without_the_network);
     RUN(copies_side_by_side_are_embedded_once);
     RUN(a_removed_file_leaves_the_index);
@@ -810,6 +934,14 @@ int main(void)
     RUN(pipes_and_texts_are_skipped);
     RUN(any_name_is_good);
     RUN(a_picture_that_becomes_a_text_leaves_the_index);
+    RUN(what_an_akinignore_names_leaves_and_comes_back);
+    RUN(what_is_excluded_is_not_remembered);
+    RUN(all_may_be_left_out);
+    RUN(a_rule_counts_from_whichever_root_one_comes);
+    RUN(a_root_that_is_named_is_not_left_out);
+    RUN(a_rule_file_that_cannot_be_read_bars_its_folder);
+    RUN(a_root_with_texts_alone_keeps_its_entries);
+    RUN(a_hidden_root_is_kept_without_a_word);
     RUN(an_unreadable_folder_keeps_its_entries);
     RUN(a_link_that_leads_nowhere_keeps_what_was_behind_it);
     RUN(a_missing_root_keeps_its_entries);

@@ -8,18 +8,6 @@
 #include "base/memory.h"
 #include "base/text.h"
 
-/* The folder that holds `path`, allocated; "." when the path names none. */
-static char *parent_of(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    if (!slash)
-        return akin__strdup(".");
-    char *parent = akin__strdup(path);
-    if (parent)
-        parent[slash == path ? 1 : slash - path] = 0;
-    return parent;
-}
-
 akin_status akin__draft_open(struct akin__draft *draft, const char *path,
                              akin_error *err)
 {
@@ -46,7 +34,7 @@ out:
 
 akin_status akin__draft_commit(struct akin__draft *draft, akin_error *err)
 {
-    char *parent = parent_of(draft->path);
+    char *parent = akin__parent(draft->path);
     akin_status status = AKIN_OK;
     AKIN_CHECK(parent, err, AKIN_ENOMEM, "%s: no memory", draft->path);
     AKIN_TRY(akin__file_sync(&draft->file, err));

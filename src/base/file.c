@@ -94,6 +94,7 @@ akin_status akin__file_open(struct akin__file *file, const char *path,
         [AKIN__WRITE] = O_RDWR,
         [AKIN__CREATE] = O_RDWR | O_CREAT,
         [AKIN__FRESH] = O_RDWR | O_CREAT | O_TRUNC,
+        [AKIN__ONLY_NEW] = O_RDWR | O_CREAT | O_EXCL,
     };
     file->path = akin__strdup(path);
     file->fd = -1;
@@ -228,6 +229,21 @@ akin_status akin__rename(const char *from, const char *to, akin_error *err)
     return AKIN_OK;
 }
 
+akin_status akin__rename_new(const char *from, const char *to, akin_error *err)
+{
+    int done = -1;
+    if (!akin__fails("rename", to)) {
+        done = renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE);
+        /* Some file systems cannot; then a look must do. */
+        if (done && (errno == EINVAL || errno == ENOSYS)) {
+            errno = EEXIST;
+            if (!akin__exists(to))
+                done = rename(from, to);
+        }
+    }
+    return done ? akin__fail_errno(err, errno, "%s", to) : AKIN_OK;
+}
+
 akin_status akin__remove(const char *path, akin_error *err)
 {
     if ((akin__fails("remove", path) || remove(path) != 0) && errno != ENOENT)
@@ -331,6 +347,14 @@ void akin__names_free(struct akin__names *names)
     memset(names, 0, sizeof *names);
 }
 
+bool akin__lies_in(const char *path, const char *folder)
+{
+    const size_t length = strlen(folder);
+    return strncmp(path, folder, length) == 0 &&
+           (path[length] == 0 || path[length] == '/' ||
+            (length && folder[length - 1] == '/'));
+}
+
 char *akin__join(const char *folder, const char *name)
 {
     const size_t length = strlen(folder);
@@ -340,6 +364,17 @@ char *akin__join(const char *folder, const char *name)
         snprintf(path, room, "%s%s%s", folder,
                  length && folder[length - 1] == '/' ? "" : "/", name);
     return path;
+}
+
+char *akin__parent(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    if (!slash)
+        return akin__strdup(".");
+    char *parent = akin__strdup(path);
+    if (parent)
+        parent[slash == path ? 1 : slash - path] = 0;
+    return parent;
 }
 
 akin_status akin__real_path(const char *path, char **real, akin_error *err)

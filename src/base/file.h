@@ -43,9 +43,10 @@ struct akin__file {
 };
 enum akin__open_mode {
     AKIN__READ,
-    AKIN__WRITE,  /* must be there */
-    AKIN__CREATE, /* made if it is not there */
-    AKIN__FRESH   /* made, and emptied if it is there */
+    AKIN__WRITE,   /* must be there */
+    AKIN__CREATE,  /* made if it is not there */
+    AKIN__FRESH,   /* made, and emptied if it is there */
+    AKIN__ONLY_NEW /* made; AKIN_EIO if it is there */
 };
 akin_status akin__file_open(struct akin__file *file, const char *path,
                             enum akin__open_mode mode, akin_error *err);
@@ -72,6 +73,8 @@ akin_status akin__free_space(const char *path, uint64_t *bytes,
                              akin_error *err);
 akin_status akin__sync_folder(const char *path, akin_error *err);
 akin_status akin__rename(const char *from, const char *to, akin_error *err);
+/* The same, but AKIN_EIO when there is something at `to`. */
+akin_status akin__rename_new(const char *from, const char *to, akin_error *err);
 /* A file or an empty folder; no error when it is not there. */
 akin_status akin__remove(const char *path, akin_error *err);
 /* The folder and those above it that are missing. */
@@ -95,6 +98,11 @@ akin_status akin__names_add(struct akin__names *names, const char *name,
                             akin_error *err);
 void akin__names_free(struct akin__names *names);
 
+/* The folder that holds `path`, allocated, "." when the path names none; NULL
+ * when memory is short. */
+char *akin__parent(const char *path);
+/* Whether `path` is `folder` or lies below it. */
+bool akin__lies_in(const char *path, const char *folder);
 /* "a/b", allocated; NULL when memory is short. */
 char *akin__join(const char *folder, const char *name);
 /* The absolute path without links or dots, allocated. */

@@ -7,6 +7,7 @@
 #ifndef AKIN_BASE_LIKENESS_H
 #define AKIN_BASE_LIKENESS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 enum { AKIN__HASH_BYTES = 32, AKIN__HASH_BITS = 256 };
@@ -22,5 +23,18 @@ int akin__hash_distance(const uint8_t a[AKIN__HASH_BYTES],
  * bits (tests/phash_test.py). */
 int akin__hash_distance_turned(const uint8_t a[AKIN__HASH_BYTES],
                                const uint8_t b[AKIN__HASH_BYTES]);
+
+/* A hash in its 8 ways, for comparing it with many. */
+struct akin__turned {
+    uint64_t way[8][AKIN__HASH_BYTES / 8];
+    bool empty; /* all zero */
+};
+void akin__turn_all(struct akin__turned *turned,
+                    const uint8_t hash[AKIN__HASH_BYTES]);
+
+/* akin__hash_distance_turned of the turned one and b where it is at most
+ * `most`, else any number above that: it looks no further than it must. */
+int akin__turned_distance(const struct akin__turned *turned,
+                          const uint8_t b[AKIN__HASH_BYTES], int most);
 
 #endif

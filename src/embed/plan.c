@@ -66,8 +66,11 @@ static akin_status compare(void *context, const char *path,
     struct akin__run *run = context;
     struct akin__item *item = akin__list_find(&run->list, path);
     if (!item)
-        return akin__out_of_reach(run, path) ? AKIN_OK
-                                             : add_gone(run, entry, err);
+        return !akin__excluded(run, path) && akin__out_of_reach(run, path)
+                   ? AKIN_OK
+                   : add_gone(run, entry, err);
+    if (item->what == AKIN__EXCLUDED || item->what == AKIN__DISC)
+        return add_gone(run, entry, err);
     if (item->what == AKIN__FILE)
         item->state = (uint8_t)judge_file(run, item, entry);
     else
@@ -75,14 +78,13 @@ static akin_status compare(void *context, const char *path,
     return AKIN_OK;
 }
 
-/* Whether another root that was walked holds this one. */
-static bool is_inner(const struct akin__run *run, const struct akin__root *root)
+/* Whether another part holds this one. */
+static bool is_inner(const struct akin__run *run, const struct akin__part *part)
 {
-    for (size_t i = 0; i < run->given_count; i++) {
-        const struct akin__root *other = &run->root[i];
-        if (other->walked && other != root &&
-            akin__lies_in(root->real, other->real) &&
-            (strcmp(root->real, other->real) != 0 || other < root))
+    for (size_t i = 0; i < run->part_count; i++) {
+        const struct akin__part *other = &run->part[i];
+        if (other != part && akin__lies_in(part->path, other->path) &&
+            (strcmp(part->path, other->path) != 0 || other < part))
             return true;
     }
     return false;
@@ -91,13 +93,30 @@ static bool is_inner(const struct akin__run *run, const struct akin__root *root)
 static akin_status compare_all(struct akin__run *run, akin_error *err)
 {
     akin_status status = AKIN_OK;
-    for (size_t i = 0; i < run->given_count && !status; i++) {
-        const struct akin__root *root = &run->root[i];
-        if (root->walked && !is_inner(run, root))
-            status =
-                akin__index_each(run->index, root->real, compare, run, err);
-    }
+    for (size_t i = 0; i < run->part_count && !status; i++)
+        if (!is_inner(run, &run->part[i]))
+            status = akin__index_each(run->index, run->part[i].path, compare,
+                                      run, err);
     return status;
+}
+
+/* Whether the first bytes are a picture's: 1 or 0; -1 when they cannot be
+ * read. */
+static int first_bytes(const char *path, uint64_t bytes)
+{
+    uint8_t head[SNIFFED_BYTES];
+    struct akin__file file;
+    const size_t count = bytes < sizeof head ? (size_t)bytes : sizeof head;
+    if (akin__file_open(&file, path, AKIN__READ, NULL) != AKIN_OK)
+        return -1;
+    const akin_status status = akin__file_read(&file, head, count, 0, NULL);
+    akin__file_close(&file);
+    return status ? -1 : count && akin__sniff(head, count);
+}
+
+bool akin__is_picture(const char *path, uint64_t bytes)
+{
+    return akin__image_suffix(path) || first_bytes(path, bytes) == 1;
 }
 
 /* A file without the suffix of a picture: is it one? What cannot be opened
@@ -108,8 +127,6 @@ static akin_status sniff(void *context, size_t number, int thread,
     struct akin__run *run = context;
     struct akin__item *item = &run->list.item[number];
     const char *path = akin__item_path(&run->list, item);
-    uint8_t head[SNIFFED_BYTES];
-    struct akin__file file;
     (void)thread;
 
     if (number % ASK_EVERY == 0) {
@@ -120,17 +137,9 @@ static akin_status sniff(void *context, size_t number, int thread,
         if (status)
             return status;
     }
-    if (item->what != AKIN__FILE || item->state > AKIN__CHANGED ||
-        akin__image_suffix(path))
-        return AKIN_OK;
-    const size_t count =
-        item->bytes < sizeof head ? (size_t)item->bytes : sizeof head;
-    if (akin__file_open(&file, path, AKIN__READ, NULL) != AKIN_OK)
-        return AKIN_OK;
-    if (akin__file_read(&file, head, count, 0, NULL) == AKIN_OK &&
-        (!count || !akin__sniff(head, count)))
+    if (item->what == AKIN__FILE && item->state <= AKIN__CHANGED &&
+        !akin__image_suffix(path) && first_bytes(path, item->bytes) == 0)
         item->what = AKIN__OTHER;
-    akin__file_close(&file);
     return AKIN_OK;
 }
 
@@ -175,6 +184,11 @@ static akin_status settle(struct akin__run *run, akin_error *err)
             status = settle_barred(run, &item, err);
         else if (item.what == AKIN__OTHER)
             status = settle_other(run, &item, err);
+        else if (item.what == AKIN__BUSY)
+            status = run->watcher->busy(
+                run->watcher->context, akin__item_path(&run->list, &item), err);
+        else if (item.what != AKIN__FILE)
+            continue;
         else if (item.state <= AKIN__CHANGED)
             run->list.item[kept++] = item;
         else {

@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 
 #include "base/thread.h"
+#include "embed/ignore.h"
 #include "embed/walk.h"
 #include "index/store.h"
 
@@ -33,14 +34,38 @@ struct akin__root {
     char *real;        /* absolute, without links; NULL when it is missing */
     struct stat st;    /* when the run began */
     bool walked;       /* named now, and there */
-    bool empty;        /* missing, or no file below it */
-    uint64_t kept;     /* pictures in the catalog that are out of reach so */
+    enum {
+        AKIN__UNKNOWN, /* not looked at yet */
+        AKIN__THERE,   /* it has pictures, or the user left something out */
+        AKIN__AWAY,    /* missing, or without any: an unplugged disc */
+        AKIN__UNSEEN   /* it has pictures, but this run did not come by */
+    } state;
+    uint64_t kept; /* pictures in the catalog that are out of reach so */
+};
+
+/* What is walked and compared with the catalog. */
+struct akin__part {
+    const char *path; /* a root, or below it */
+    uint32_t root;
 };
 
 struct akin__gone {
     int64_t id;
     bool failed; /* never was a picture */
     bool moved;  /* found again elsewhere */
+};
+
+/* Who keeps an index current (watch.c), as a run serves him. */
+struct akin__watcher {
+    /* A folder is about to be listed. */
+    akin_status (*folder)(void *context, const char *path, bool disc,
+                          akin_error *err);
+    /* A file was left alone because it is being written. */
+    akin_status (*busy)(void *context, const char *path, akin_error *err);
+    void *context;
+    int64_t busy_ns;      /* as in struct akin__walk */
+    char *const *touched; /* [touched_count] absolute, none within another */
+    size_t touched_count; /* 0: all of the roots are walked */
 };
 
 struct akin__run {
@@ -56,6 +81,10 @@ struct akin__run {
     struct akin__root
         *root; /* [root_count]; the first given_count of this run */
     size_t root_count, given_count;
+    struct akin__ignore exclude; /* the rules of options.exclude */
+    struct akin__part *part;     /* [part_count] */
+    size_t part_count;
+    struct akin__watcher *watcher; /* NULL: nobody watches */
     struct akin__list list;
     struct akin__gone *gone; /* [gone_count of gone_room], sorted by id */
     size_t gone_count, gone_room;
@@ -71,10 +100,13 @@ struct akin__run {
  */
 akin_status akin__roots_open(struct akin__run *run, const char *const *given,
                              size_t count, akin_error *err);
-/* Fill the list. */
+/* Fill the list with what lies in the parts: all of the roots, or what the
+ * watcher names. */
 akin_status akin__roots_walk(struct akin__run *run, akin_error *err);
+/* Whether the user left out what lies at the path, which was not met. */
+bool akin__excluded(const struct akin__run *run, const char *path);
 /* Whether an entry that the walk did not meet may still be there: behind a
- * barred folder, or below a root that is missing or without any file. */
+ * barred folder, or below a root that is missing or without any picture. */
 bool akin__out_of_reach(struct akin__run *run, const char *path);
 /* Say what is kept although it was not seen. */
 void akin__roots_tell_kept(struct akin__run *run);
@@ -88,6 +120,8 @@ void akin__roots_close(struct akin__run *run);
  * list only the files that have work in them.
  */
 akin_status akin__plan(struct akin__run *run, akin_error *err);
+/* Whether a file is a picture, by its name or else by its first bytes. */
+bool akin__is_picture(const char *path, uint64_t bytes);
 /* The entry among those gone, or NULL. */
 struct akin__gone *akin__find_gone(const struct akin__run *run, int64_t id);
 /* Stage that what is gone leaves the index. */
@@ -95,6 +129,13 @@ akin_status akin__forget_gone(struct akin__run *run, akin_error *err);
 
 /* Read, decode and embed the files of the list, and stage the outcome. */
 akin_status akin__pipeline(struct akin__run *run, akin_error *err);
+
+/* akin_index_update, for a watcher if `watcher` is not NULL. */
+akin_status akin__update(akin_index *index, const char *const *roots,
+                         size_t root_count, akin_model *const *models,
+                         size_t model_count, const akin_index_options *options,
+                         struct akin__watcher *watcher,
+                         akin_index_report *report, akin_error *err);
 
 /* Call the user's progress function; AKIN_ECANCELLED when it says stop. */
 akin_status akin__progress(struct akin__run *run, const char *what,

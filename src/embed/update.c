@@ -32,6 +32,12 @@ static akin_status take_options(struct akin__run *run,
         all->threads = akin__processors();
     if (all->threads > MOST_THREADS)
         all->threads = MOST_THREADS;
+    for (size_t i = 0; i < all->excludes; i++) {
+        const akin_status status =
+            akin__ignore_add(&run->exclude, all->exclude[i], err);
+        if (status)
+            return status;
+    }
     return AKIN_OK;
 }
 
@@ -90,18 +96,19 @@ static akin_status update(struct akin__run *run, const char *const *roots,
     return status;
 }
 
-akin_status akin_index_update(akin_index *index, const char *const *roots,
-                              size_t root_count, akin_model *const *models,
-                              size_t model_count,
-                              const akin_index_options *options,
-                              akin_index_report *report, akin_error *err)
+akin_status akin__update(akin_index *index, const char *const *roots,
+                         size_t root_count, akin_model *const *models,
+                         size_t model_count, const akin_index_options *options,
+                         struct akin__watcher *watcher,
+                         akin_index_report *report, akin_error *err)
 {
     akin_index_report unused;
     akin_error error = {AKIN_OK, ""};
     struct akin__run run = {.index = index,
                             .report = report ? report : &unused,
                             .models = models,
-                            .model_count = model_count};
+                            .model_count = model_count,
+                            .watcher = watcher};
     const double start = akin__seconds();
     memset(run.report, 0, sizeof *run.report);
     akin_status status = take_options(&run, options, &error);
@@ -119,4 +126,14 @@ akin_status akin_index_update(akin_index *index, const char *const *roots,
     if (err)
         *err = error;
     return status;
+}
+
+akin_status akin_index_update(akin_index *index, const char *const *roots,
+                              size_t root_count, akin_model *const *models,
+                              size_t model_count,
+                              const akin_index_options *options,
+                              akin_index_report *report, akin_error *err)
+{
+    return akin__update(index, roots, root_count, models, model_count, options,
+                        NULL, report, err);
 }

@@ -16,11 +16,16 @@
 #include "akin.h"
 
 enum akin__what {
-    AKIN__FILE,   /* a regular file */
-    AKIN__BARRED, /* a folder or link that cannot be followed: the reason
-                     stands in the list behind the path's zero */
-    AKIN__OTHER,  /* no picture: a pipe, a socket, a device; the plan adds
-                     files whose bytes say so */
+    AKIN__FILE,     /* a regular file */
+    AKIN__BARRED,   /* a folder or link that cannot be followed, or a folder
+                       whose .akinignore cannot be read: the reason stands in
+                       the list behind the path's zero */
+    AKIN__OTHER,    /* no picture: a pipe, a socket, a device; the plan adds
+                       files whose bytes say so */
+    AKIN__BUSY,     /* a file that was written to just now */
+    AKIN__DISC,     /* a folder on another file system than the one above it:
+                       `bytes` is its inode, `mtime_ns` its device */
+    AKIN__EXCLUDED, /* the user wants it left out; a folder is not entered */
 };
 
 struct akin__item {
@@ -39,9 +44,6 @@ struct akin__list {
     size_t count, room;
 };
 
-/* Whether `path` is `folder` or lies below it. */
-bool akin__lies_in(const char *path, const char *folder);
-
 void akin__list_free(struct akin__list *list);
 /* The path lives until the list grows. */
 const char *akin__item_path(const struct akin__list *list,
@@ -56,16 +58,36 @@ void akin__list_sort(struct akin__list *list);
 struct akin__item *akin__list_find(const struct akin__list *list,
                                    const char *path);
 
+/* Whether no picture of the owner is called so: hidden files, thumbnails, what
+ * NAS systems and programs keep beside the photos, indexes. */
+bool akin__passed_over(const char *name);
+
+/* What a walk is to know. */
+struct akin__walk {
+    const char *root;                   /* absolute and without links */
+    uint32_t number;                    /* of the root, for its items */
+    const struct akin__ignore *exclude; /* rules from the root on, or NULL */
+    int64_t busy_ns; /* files written to in so many ns before now are busy */
+    /* May stop the walk; asked now and then. May be NULL. */
+    bool (*go_on)(void *context, size_t found);
+    /* Called for every folder before it is listed; `disc` as in AKIN__DISC.
+     * May be NULL. */
+    akin_status (*folder)(void *context, const char *path, bool disc,
+                          akin_error *err);
+    void *context;
+    bool linked; /* set when a folder was entered through a link */
+};
+
 /*
- * Add what lies at or below `path`, absolute and without links, in order of
- * path. `st` says what `path` is; a file is added as it is. Links are
- * followed; hidden names, thumbnail folders and indexes are left out.
- * `go_on` (may be NULL) is asked now and then and may stop the walk:
- * AKIN_ECANCELLED. Other errors: AKIN_ENOMEM. All else becomes an item.
+ * Add what lies at or below `path`, which is the root or lies below it, in
+ * order of path. A path that is not there adds nothing, a file is added as it
+ * is. Links are followed; what is passed over is left out, and so is what the
+ * rules say: those given, and the .akinignore of every folder on the way, those
+ * above the root as well unless everybody may write there. The root itself is
+ * never left out. Errors: AKIN_ECANCELLED, AKIN_ENOMEM, and what `folder`
+ * gives. All else becomes an item.
  */
 akin_status akin__walk(struct akin__list *list, const char *path,
-                       const struct stat *st, uint32_t root,
-                       bool (*go_on)(void *context, size_t found),
-                       void *context, akin_error *err) AKIN_MUST_CHECK;
+                       struct akin__walk *how, akin_error *err) AKIN_MUST_CHECK;
 
 #endif

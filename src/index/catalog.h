@@ -25,7 +25,7 @@ struct akin__catalog {
     sqlite3 *db;
     const char *shown;      /* the path that messages name; the index's */
     int version;            /* of the layout, when it was opened */
-    sqlite3_stmt *kept[32]; /* statements, prepared at first use */
+    sqlite3_stmt *kept[64]; /* statements, prepared at first use */
 };
 
 enum akin__catalog_mode {

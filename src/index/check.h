@@ -6,6 +6,15 @@
 
 #include "index/index.h"
 
+/* Of a record of the table `files`, in SQL: it says what cannot be. */
+#define AKIN__SENSELESS_FILE                                                   \
+    "(typeof(path) <> 'blob' OR length(path) = 0 OR instr(path, x'00') OR "    \
+    "typeof(content) <> 'blob' OR length(content) <> 32 OR "                   \
+    "typeof(bytes) <> 'integer' OR bytes < 0 OR "                              \
+    "typeof(mtime_ns) <> 'integer' OR "                                        \
+    "width NOT BETWEEN 0 AND 4294967295 OR "                                   \
+    "height NOT BETWEEN 0 AND 4294967295)"
+
 struct akin__check {
     akin_index *index;
     akin_check_options options;

@@ -73,6 +73,10 @@ struct akin_index {
     bool staged;            /* a transaction is open on write */
     struct akin__file held; /* the lock file, locked */
     struct akin__side write;
+    /* What this writer replaced: the last of replaced_count, replaced_room of
+     * them at most. */
+    struct akin__replaced *replaced;
+    size_t replaced_count, replaced_room;
 
     struct akin__lock lock; /* over all that follows */
     struct akin__side read;
@@ -162,6 +166,18 @@ akin_status akin__writable(const akin_index *index, akin_error *err);
 akin_status akin__stage(akin_index *index, akin_error *err);
 /* Give `status` back; if it is a failure, drop all that is staged. */
 akin_status akin__drop_if(akin_index *index, akin_status status);
+
+/* ---------------------------------------------------------- replaced -- */
+
+/* Remember what the entry at `path` had, if it is to have another content. */
+akin_status akin__replaced_note(akin_index *index, const char *path,
+                                const uint8_t content[32], akin_error *err);
+/* What is remembered of this content; its id is below 0. */
+bool akin__replaced_find(const akin_index *index, const uint8_t content[32],
+                         struct akin__entry *entry);
+/* Give its rows to the file `id`. */
+akin_status akin__replaced_rows(akin_index *index, int64_t replaced, int64_t id,
+                                const uint8_t content[32], akin_error *err);
 
 /* ------------------------------------------------------------ models -- */
 

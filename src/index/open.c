@@ -229,6 +229,7 @@ void akin_index_close(akin_index **out)
     for (size_t i = 0; i < AKIN__MAX_MODELS; i++)
         akin__free(index->live[i].at);
     akin__strings_free(&index->strings);
+    akin__free(index->replaced);
     akin__free(index->shown);
     akin__free(index->shown_roots);
     akin__free(index->path);

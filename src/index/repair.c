@@ -45,7 +45,7 @@ static akin_status copy_record(struct repair *r, sqlite3_stmt *from,
     sqlite3_stmt *to;
     bool row;
     akin_status status = akin__sql(&r->to, &to, err, insert, "");
-    for (int i = 0; !status && i < sqlite3_column_count(from); i++) {
+    for (int i = 0; !status && i < sqlite3_bind_parameter_count(to); i++) {
         if (sqlite3_bind_value(to, i + 1, sqlite3_column_value(from, i)))
             status = akin__fail(err, AKIN_ENOMEM, "no memory for a record");
     }
@@ -131,13 +131,16 @@ static akin_status settle_model(struct repair *r, size_t m, akin_error *err)
 
 /* ---------------------------------------------------------- files ------ */
 
-/* Whether the row that `s` is at holds; *err says why not. */
-static akin_status row_holds(struct repair *r, sqlite3_stmt *s, akin_error *err)
+/* Whether the row that `s` is at, of file `id`, holds; *err says why not. */
+static akin_status row_holds(struct repair *r, sqlite3_stmt *s, int64_t id,
+                             akin_error *err)
 {
     float vector[AKIN_MAX_DIM];
     const int64_t model = sqlite3_column_int64(s, 1);
     const int64_t row = sqlite3_column_int64(s, 2);
-    if (model < 0 || (uint64_t)model >= r->models || row < 0 ||
+    const int64_t crc = sqlite3_column_int64(s, 3);
+    if (sqlite3_column_int64(s, 0) != id || crc < 0 || crc > UINT32_MAX ||
+        model < 0 || (uint64_t)model >= r->models || row < 0 ||
         (uint64_t)row >= r->model[model].committed)
         return akin__fail(err, AKIN_ECORRUPT,
                           "row %lld of model %lld does not exist",
@@ -146,8 +149,7 @@ static akin_status row_holds(struct repair *r, sqlite3_stmt *s, akin_error *err)
         akin__rows_read(&r->model[model], (uint64_t)row, 1, vector, err);
     return status ? status
                   : akin__rows_check(&r->model[model], (uint64_t)row,
-                                     (uint32_t)sqlite3_column_int64(s, 3),
-                                     vector, err);
+                                     (uint32_t)crc, vector, err);
 }
 
 /* The rows of a file that hold; what does not into *why, which is empty when
@@ -165,7 +167,7 @@ static akin_status copy_rows(struct repair *r, int64_t id, akin_error *why,
         if (status || !row)
             break;
         akin_error reason;
-        status = row_holds(r, s, &reason);
+        status = row_holds(r, s, id, &reason);
         if (status) {
             *why = reason;
             if (!damaged(status) && status != AKIN_EIO)
@@ -174,9 +176,12 @@ static akin_status copy_rows(struct repair *r, int64_t id, akin_error *why,
             continue;
         }
         r->kept[sqlite3_column_int64(s, 1)]++;
-        status = copy_record(
-            r, s, "INSERT INTO rows(file, model, row, crc) VALUES(?, ?, ?, ?)",
-            err);
+        status = akin__sql_run(&r->to, err,
+                               "INSERT INTO rows(file, model, row, crc) "
+                               "VALUES(?, ?, ?, ?)",
+                               "iiii", id, sqlite3_column_int64(s, 1),
+                               sqlite3_column_int64(s, 2),
+                               sqlite3_column_int64(s, 3));
         if (!status)
             status = akin__check_row(&r->check, err);
         if (status) {
@@ -205,6 +210,7 @@ static akin_status copy_details(struct repair *r, int64_t id, akin_error *err)
         status = akin__sql_step(&r->from, s, &row, &why);
     const int type = status || !row ? SQLITE_BLOB : sqlite3_column_type(s, 1);
     if (!status && row && (type == SQLITE_INTEGER || type == SQLITE_NULL) &&
+        sqlite3_column_int64(s, 0) == id &&
         sqlite3_column_type(s, 2) == SQLITE_BLOB &&
         sqlite3_column_bytes(s, 2) == 32)
         status = copy_record(
@@ -227,19 +233,26 @@ static akin_status copy_file(struct repair *r, sqlite3_stmt *s, akin_error *err)
     akin_error why = {AKIN_OK, ""};
     const char *stored;
     akin_status status = akin__sql_path(&r->from, s, 10, &stored, &why);
-    if (status || sqlite3_column_bytes(s, 3) != 32) {
+    if (status || sqlite3_column_int(s, 11)) {
         akin__check_tell(&r->check, NULL,
                          "catalog.db: file %lld: its record makes no sense",
                          (long long)id);
         r->check.report->lost++;
         return AKIN_OK;
     }
+    /* Asking for its bytes has made a text of the path. */
     AKIN_TRY(copy_record(r, s,
                          "INSERT OR IGNORE INTO files(id, bytes, mtime_ns, "
                          "content, width, height, format, reason, failed, "
                          "retryable, path) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, "
                          "?, CAST(? AS BLOB))",
                          err));
+    if (!sqlite3_changes(r->to.db)) {
+        akin__check_tell(&r->check, stored,
+                         "catalog.db: file %lld: another has its path",
+                         (long long)id);
+        return AKIN_OK;
+    }
     if (!failed) {
         AKIN_TRY(copy_details(r, id, err));
         AKIN_TRY(copy_rows(r, id, &why, err));
@@ -276,9 +289,9 @@ static akin_status pass_damage(struct repair *r, int64_t *id, akin_error *err)
 {
     int64_t bad = *id, good = *id;
     akin_status status = AKIN_ECORRUPT;
-    for (int64_t step = 1; damaged(status) && good < MOST_ID; step *= 2) {
+    for (uint64_t step = 1; damaged(status) && good < MOST_ID; step *= 2) {
         bad = good;
-        good = *id + step;
+        good = *id + (int64_t)step;
         status = probe(r, good, err);
     }
     while (good - bad > 1) {
@@ -303,14 +316,15 @@ static akin_status pass_damage(struct repair *r, int64_t *id, akin_error *err)
 static akin_status copy_files(struct repair *r, akin_error *err)
 {
     sqlite3_stmt *s = NULL;
-    int64_t last = INT64_MIN / 2;
+    int64_t last = -MOST_ID;
     bool row = true;
     akin_status status = AKIN_OK;
     while (row && last < MOST_ID) {
         AKIN_TRY(akin__sql(&r->from, &s, err,
                            "SELECT id, bytes, mtime_ns, content, width, "
-                           "height, format, reason, failed, retryable, path "
-                           "FROM files WHERE id > ? ORDER BY id",
+                           "height, format, reason, failed, retryable, "
+                           "path, " AKIN__SENSELESS_FILE
+                           " FROM files WHERE id > ? ORDER BY id",
                            "i", last));
         while (row && !status) {
             status = akin__sql_step(&r->from, s, &row, err);

@@ -58,6 +58,7 @@ akin_status akin__drop_if(akin_index *index, akin_status status)
         sqlite3_exec(side->catalog.db, "ROLLBACK", NULL, NULL, NULL);
     for (size_t i = 0; i < side->models; i++)
         side->model[i].staged = 0;
+    index->replaced_count = 0;
     index->staged = false;
     return status;
 }
@@ -237,6 +238,8 @@ akin_status akin__index_find_content(akin_index *index,
         if (gone)
             break;
     }
+    if (!*found)
+        *found = akin__replaced_find(index, content, entry);
 out:
     akin__sql_end(s);
     if (status) {
@@ -347,6 +350,9 @@ static akin_status put_rows(akin_index *index, int64_t id,
                                "WHERE file = ? AND content = ?",
                                "iib", id, same_as, entry->content,
                                sizeof entry->content));
+        if (same_as < 0)
+            AKIN_TRY(
+                akin__replaced_rows(index, same_as, id, entry->content, err));
     }
     for (size_t m = 0; m < models; m++) {
         uint64_t row;
@@ -385,7 +391,9 @@ akin_status akin__index_put(akin_index *index, const char *path,
         status = akin__stage(index, err);
     if (status)
         return status;
-    status = put_file(index, path, entry, &id, err);
+    status = akin__replaced_note(index, path, entry->content, err);
+    if (!status)
+        status = put_file(index, path, entry, &id, err);
     if (!status)
         status = put_details(index, id, entry, err);
     if (!status)

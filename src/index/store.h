@@ -61,7 +61,9 @@ akin_status akin__index_find(akin_index *index, const char *path,
 
 /*
  * A file that is not failed and has this content, preferring one whose path
- * is no longer there; its path into *path (akin__free it).
+ * is no longer there; its path into *path (akin__free it). Else one that had it
+ * until this writer put another content there: its id is below 0, it has no
+ * path (NULL), and its rows serve as those of the others.
  */
 akin_status akin__index_find_content(akin_index *index,
                                      const uint8_t content[32],

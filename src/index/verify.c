@@ -54,10 +54,7 @@ out:
 static const struct {
     const char *sql, *what;
 } senseless[] = {
-    {"SELECT id FROM files WHERE typeof(path) <> 'blob' OR length(path) = 0 OR "
-     "instr(path, x'00') OR typeof(content) <> 'blob' OR "
-     "length(content) <> 32 OR bytes < 0 OR width NOT BETWEEN 0 AND 4294967295 "
-     "OR height NOT BETWEEN 0 AND 4294967295",
+    {"SELECT id FROM files WHERE " AKIN__SENSELESS_FILE,
      "its record makes no sense"},
     {"SELECT file FROM details WHERE typeof(hash) <> 'blob' OR "
      "length(hash) <> 32 OR typeof(taken) NOT IN ('integer', 'null')",

@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "view/meter.h"
 #include "view/thumb.h"
 
 static const char head[] =
@@ -18,10 +19,11 @@ static const char head[] =
     "initial-scale=1\">\n"
     "<style>\n"
     ":root { color-scheme: light dark; --page: #f6f5f2; --card: #fff;\n"
-    "  --tile: #eceae5; --text: #1d1c1a; --soft: #6b6862; --line: #dedbd4; }\n"
+    "  --tile: #eceae5; --text: #1d1c1a; --soft: #6b6862; --line: #dedbd4;\n"
+    "  --keep: #1f7a45; }\n"
     "@media (prefers-color-scheme: dark) { :root { --page: #161514;\n"
     "  --card: #201f1d; --tile: #2b2926; --text: #ece9e3; --soft: #a09b92;\n"
-    "  --line: #35322e; } }\n"
+    "  --line: #35322e; --keep: #6cc48f; } }\n"
     "* { box-sizing: border-box; margin: 0; }\n"
     "body { background: var(--page); color: var(--text); font: 15px/1.45\n"
     "  system-ui, sans-serif; padding: 28px clamp(12px, 3vw, 40px); }\n"
@@ -54,8 +56,24 @@ static const char head[] =
     "  -webkit-line-clamp: 2; overflow: hidden; overflow-wrap: anywhere;\n"
     "  unicode-bidi: isolate; }\n"
     ".nothing { color: var(--soft); }\n"
+    "details { max-width: 1400px; margin: 0 auto 20px; }\n"
+    "summary { cursor: pointer; color: var(--soft); font-weight: 600;\n"
+    "  margin-bottom: 12px; }\n"
+    ".groups { display: flex; flex-wrap: wrap; gap: 16px;\n"
+    "  align-items: flex-start; }\n"
+    ".group { display: block; margin: 0; content-visibility: auto;\n"
+    "  width: min(100%, calc(var(--pictures) * 162px + 30px));\n"
+    "  contain-intrinsic-height: auto 290px; padding: 20px; }\n"
+    ".group ol { grid-template-columns: repeat(auto-fill, minmax(\n"
+    "  min(140px, 44%), 1fr)); }\n"
+    ".group .name { -webkit-line-clamp: 3; }\n"
+    ".keep .tile { outline: 3px solid var(--keep); outline-offset: -3px; }\n"
+    ".keep b { color: var(--keep); }\n"
+    ".group details { margin: 14px 0 0; font-size: 12px; }\n"
+    ".group details p { color: var(--soft); overflow-wrap: anywhere; }\n"
     "@media (max-width: 860px) { article { grid-template-columns: 1fr;\n"
-    "  gap: 20px; } .query figure { width: min(260px, 100%); } }\n"
+    "  gap: 20px; } .query figure { width: min(260px, 100%); }\n"
+    "  .group { width: 100%; } }\n"
     "@media (max-width: 400px) { article { padding: 14px; }\n"
     "  .query figure { width: 100%; } ol { gap: 12px 8px; } }\n"
     "</style>\n";
@@ -104,8 +122,8 @@ static akin_status flush(struct akin__page *page, akin_error *err)
 }
 
 akin_status akin__page_open(struct akin__page *page, const char *path,
-                            const char *title, const akin_limits *limits,
-                            akin_error *err)
+                            const char *heading, const char *title,
+                            const akin_limits *limits, akin_error *err)
 {
     memset(page, 0, sizeof *page);
     page->limits = limits;
@@ -115,7 +133,9 @@ akin_status akin__page_open(struct akin__page *page, const char *path,
     add(page, head);
     add(page, "<title>akin: ");
     add_escaped(page, title);
-    add(page, "</title>\n<header><h1>The most similar pictures</h1>\n<p>in ");
+    add(page, "</title>\n<header><h1>");
+    add_escaped(page, heading);
+    add(page, "</h1>\n<p>in ");
     add_escaped(page, title);
     add(page, "</p></header>\n");
     status = flush(page, err);
@@ -141,13 +161,14 @@ static void add_base64(struct akin__page *page, const unsigned char *bytes,
     }
 }
 
-static void add_picture(struct akin__page *page, const char *path)
+static void add_picture(struct akin__page *page, const char *path,
+                        uint32_t side)
 {
     struct akin__thumb thumb;
     akin_error why;
     add(page, "<div class=\"tile\" title=\"");
     add_escaped(page, path);
-    if (akin__thumb_read(&thumb, path, page->limits, &why) != AKIN_OK) {
+    if (akin__thumb_read(&thumb, path, side, page->limits, &why) != AKIN_OK) {
         add(page, "\"><p>");
         add_escaped(page, akin__reason(&why, path));
         add(page, "</p></div>\n");
@@ -177,7 +198,7 @@ static akin_status add_match(struct akin__page *page, const akin_match *match,
                              akin_error *err)
 {
     add(page, "<li><figure>");
-    add_picture(page, match->path);
+    add_picture(page, match->path, AKIN__THUMB_SIDE);
     akin__text_addf(&page->text,
                     "<figcaption><b title=\"cosine %.6f\">%.1f %%</b>",
                     match->cosine, 100 * match->score);
@@ -206,13 +227,104 @@ akin_status akin__page_add(struct akin__page *page,
 {
     akin_status status = AKIN_OK;
     add(page, "<article><section class=\"query\"><h2>query</h2>\n<figure>");
-    add_picture(page, answers->query);
+    add_picture(page, answers->query, AKIN__THUMB_SIDE);
     add(page, "<figcaption>");
     add_name(page, answers->query);
     add(page, "</figcaption></figure></section>\n<div class=\"models\">\n");
     for (size_t m = 0; m < answers->models && !status; m++)
         status = add_ranking(page, &answers->ranking[m], err);
     add(page, "</div></article>\n");
+    return status ? status : flush(page, err);
+}
+
+enum {
+    FOLD = 50, /* groups that open together */
+    SHOWN = 12 /* pictures of a group; the others are names */
+};
+
+/* How it is like the first: "same bytes", "98.1 %" by the model that finds it
+ * the least alike. */
+static void add_likeness(struct akin__page *page,
+                         const struct akin__copies *copies, size_t at)
+{
+    const akin_copy *copy = &copies->group.copy[at];
+    double least = 1;
+    for (size_t m = 0; m < copies->info->models; m++)
+        least = copy->cosine[m] < least ? copy->cosine[m] : least;
+    if (at == 0)
+        add(page, "<b>keep</b>");
+    else if (copy->identical)
+        add(page, "<b>same bytes</b>");
+    else
+        akin__text_addf(&page->text, "<b title=\"cosine %.6f\">%.1f %%</b>",
+                        least, 100 * akin_score(least));
+}
+
+static akin_status add_copy(struct akin__page *page,
+                            const struct akin__copies *copies, size_t at,
+                            akin_error *err)
+{
+    const akin_copy *copy = &copies->group.copy[at];
+    char size[32];
+    add(page, at ? "<li><figure>" : "<li class=\"keep\"><figure>");
+    add_picture(page, copy->path, AKIN__THUMB_SMALL);
+    add(page, "<figcaption>");
+    add_likeness(page, copies, at);
+    akin__text_addf(&page->text, "%lu x %lu, %s, %s",
+                    (unsigned long)copy->width, (unsigned long)copy->height,
+                    akin__size(size, copy->bytes), copy->format);
+    add_name(page, copy->path);
+    add(page, "</figcaption></figure></li>\n");
+    return flush(page, err);
+}
+
+static akin_status add_others(struct akin__page *page,
+                              const struct akin__copies *copies,
+                              akin_error *err)
+{
+    const size_t count = copies->group.copies;
+    akin_status status = AKIN_OK;
+    akin__text_addf(&page->text, "<details><summary>%zu more</summary>\n",
+                    count - SHOWN);
+    for (size_t i = SHOWN; i < count && !status; i++) {
+        add(page, "<p>");
+        add_escaped(page, copies->group.copy[i].path);
+        add(page, "</p>\n");
+        if (page->text.length > 1 << 16)
+            status = flush(page, err);
+    }
+    add(page, "</details>\n");
+    return status;
+}
+
+akin_status akin__page_group(struct akin__page *page,
+                             const struct akin__copies *copies, akin_error *err)
+{
+    const akin_dups_group *group = &copies->group;
+    akin_status status = AKIN_OK;
+    char size[32];
+    if (page->groups % FOLD == 0) {
+        const size_t last = page->groups + FOLD;
+        const size_t all = copies->info->groups;
+        akin__text_addf(&page->text,
+                        "%s<details%s><summary>Groups %zu to %zu of "
+                        "%zu</summary>\n<div class=\"groups\">\n",
+                        page->groups ? "</div></details>\n" : "",
+                        page->groups ? "" : " open", page->groups + 1,
+                        last < all ? last : all, all);
+    }
+    page->groups++;
+    akin__text_addf(&page->text,
+                    "<article class=\"group\" style=\"--pictures:%zu\">"
+                    "<h2>%zu pictures, %s to free</h2>\n<ol>\n",
+                    group->copies < SHOWN ? group->copies : SHOWN,
+                    group->copies, akin__size(size, group->bytes_to_free));
+    for (size_t i = 0; i < group->copies && i < SHOWN && !status; i++)
+        status = add_copy(page, copies, i, err);
+    add(page, "</ol>\n");
+    if (group->copies > SHOWN && !status)
+        status = add_others(page, copies, err);
+    add(page, "</article>\n");
     return status ? status : flush(page, err);
 }
 

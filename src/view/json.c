@@ -106,6 +106,79 @@ json_t *akin__json_answers(const struct akin__answers *answers)
     return whole(object, bad);
 }
 
+/* A model without a vector of the picture has no score. */
+static json_t *scores_of(const akin_dups_info *info, const akin_copy *copy)
+{
+    json_t *scores = json_array();
+    int bad = scores ? 0 : -1;
+    for (size_t m = 0; m < info->models; m++) {
+        if (!isnan(copy->cosine[m]))
+            bad |= append(scores, score_of(info->model[m], copy->cosine[m]));
+    }
+    return whole(scores, bad);
+}
+
+static int set_deed(json_t *object, const struct akin__deed *deed)
+{
+    int bad = set(object, "done", json_boolean(deed->done));
+    bad |= set(object, "one_file", json_boolean(deed->one_file));
+    if (deed->to)
+        bad |= akin__json_set_path(object, "to", deed->to);
+    else
+        bad |= set(object, "to", json_null());
+    return bad | set(object, "reason",
+                     deed->reason ? json_string(deed->reason) : json_null());
+}
+
+static json_t *copy_of(const struct akin__copies *copies, size_t at)
+{
+    const akin_copy *copy = &copies->group.copy[at];
+    json_t *object = json_object();
+    int bad = akin__json_set_path(object, "path", copy->path);
+    bad |= set(object, "keep", json_boolean(at == 0));
+    bad |= set_count(object, "width", copy->width);
+    bad |= set_count(object, "height", copy->height);
+    bad |= set_count(object, "bytes", copy->bytes);
+    bad |= set(object, "format", json_string(copy->format));
+    bad |= set(object, "identical", json_boolean(copy->identical));
+    bad |= set(object, "distance",
+               copy->distance < 0 ? json_null() : json_integer(copy->distance));
+    bad |= set(object, "scores", scores_of(copies->info, copy));
+    if (copies->deed && at)
+        bad |= set_deed(object, &copies->deed[at]);
+    return whole(object, bad);
+}
+
+json_t *akin__json_copies(const struct akin__copies *copies)
+{
+    json_t *object = json_object(), *files = json_array();
+    int bad = 0;
+    for (size_t i = 0; i < copies->group.copies; i++)
+        bad |= append(files, copy_of(copies, i));
+    bad |= set(object, "files", files);
+    bad |= set_count(object, "bytes_to_free", copies->group.bytes_to_free);
+    return whole(object, bad);
+}
+
+json_t *akin__json_dups(const char *index, const akin_dups_info *info)
+{
+    json_t *object = json_object(), *models = json_array();
+    int bad = akin__json_set_path(object, "index", index);
+    for (size_t m = 0; m < info->models; m++) {
+        json_t *model = json_object();
+        int wrong = akin__json_set_path(model, "model", info->model[m]);
+        wrong |= set(model, "threshold", json_real(info->threshold[m]));
+        bad |= append(models, whole(model, wrong));
+    }
+    bad |= set(object, "models", models);
+    bad |= set_count(object, "distance", (uint64_t)info->distance);
+    bad |= set_count(object, "pictures", info->pictures);
+    bad |= set_count(object, "bytes_to_free", info->bytes_to_free);
+    bad |= set_count(object, "alike", info->alike);
+    bad |= set_count(object, "unhashed", info->unhashed);
+    return whole(object, bad);
+}
+
 int akin__json_remark(json_t *array, const char *path, const char *reason)
 {
     json_t *object = json_object();

@@ -18,6 +18,12 @@ json_t *akin__json_pair(const struct akin__pair *pair);
 /* One line of search. */
 json_t *akin__json_answers(const struct akin__answers *answers);
 
+/* One element of dups' "groups". */
+json_t *akin__json_copies(const struct akin__copies *copies);
+
+/* The members of dups' document that stand before "groups". */
+json_t *akin__json_dups(const char *index, const akin_dups_info *info);
+
 /* `failed` and `warnings` are arrays of akin__json_remark; both are taken. */
 json_t *akin__json_update(const struct akin__update *update, json_t *failed,
                           json_t *warnings);

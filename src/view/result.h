@@ -2,6 +2,7 @@
 #ifndef AKIN_VIEW_RESULT_H
 #define AKIN_VIEW_RESULT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "akin.h"
@@ -23,6 +24,22 @@ struct akin__answers {
         const akin_match *match; /* [found], best first */
         size_t found;
     } * ranking; /* [models] */
+};
+
+/* What was done, or would be, with the copy of a group that is not kept. */
+struct akin__deed {
+    bool done;          /* or would be */
+    bool one_file;      /* it is the file that is kept, by another name */
+    bool left;          /* alone, though it was to be done */
+    const char *to;     /* in the trash; NULL */
+    const char *reason; /* why it was left alone, or need not be; NULL */
+};
+
+/* A group of copies, and what was done with them. */
+struct akin__copies {
+    const akin_dups_info *info;
+    akin_dups_group group;
+    const struct akin__deed *deed; /* [group.copies], [0] unused; NULL: list */
 };
 
 /* What one run over a folder did. */

@@ -15,13 +15,14 @@
 
 /* ---------------------------------------------------------------- shrink -- */
 
-/* The side of the thumb that goes with `side`, when `longest` is the longer. */
-static uint32_t shrunk(uint32_t side, uint32_t longest)
+/* The side of the thumb that goes with `side`, when `longest` is the longer and
+ * shall become `most`. */
+static uint32_t shrunk(uint32_t side, uint32_t longest, uint32_t most)
 {
-    if (longest <= AKIN__THUMB_SIDE)
+    if (longest <= most)
         return side;
     const uint32_t small =
-        (uint32_t)(((uint64_t)side * AKIN__THUMB_SIDE + longest / 2) / longest);
+        (uint32_t)(((uint64_t)side * most + longest / 2) / longest);
     return small ? small : 1;
 }
 
@@ -139,7 +140,8 @@ static akin_status write_jpeg(struct akin__thumb *thumb,
 }
 
 akin_status akin__thumb_read(struct akin__thumb *thumb, const char *path,
-                             const akin_limits *limits, akin_error *err)
+                             uint32_t most, const akin_limits *limits,
+                             akin_error *err)
 {
     const akin_decode_options options = {.size = sizeof options,
                                          .limits = limits};
@@ -149,8 +151,8 @@ akin_status akin__thumb_read(struct akin__thumb *thumb, const char *path,
     AKIN_TRY(akin_image_read(&large, path, &options, NULL, err));
     const uint32_t longest =
         large.width > large.height ? large.width : large.height;
-    small.width = thumb->width = shrunk(large.width, longest);
-    small.height = thumb->height = shrunk(large.height, longest);
+    small.width = thumb->width = shrunk(large.width, longest, most);
+    small.height = thumb->height = shrunk(large.height, longest, most);
     small.stride = 3 * (size_t)small.width;
     small.pixels = akin__alloc(small.height, small.stride);
     AKIN_CHECK(small.pixels, err, AKIN_ENOMEM, "%s: no memory", path);

@@ -8,7 +8,8 @@
 #include "akin.h"
 
 enum {
-    AKIN__THUMB_SIDE = 320, /* pixels at most; a page shows it at half */
+    AKIN__THUMB_SIDE = 320,  /* pixels at most; a page shows it at half */
+    AKIN__THUMB_SMALL = 200, /* where there may be thousands */
     AKIN__THUMB_QUALITY = 82
 };
 
@@ -19,11 +20,12 @@ struct akin__thumb {
 };
 
 /*
- * The picture at `path`, upright, no side longer than AKIN__THUMB_SIDE. On
+ * The picture at `path`, upright, no side longer than `most`. On
  * success akin__thumb_free it; on failure nothing is owned.
  */
 akin_status akin__thumb_read(struct akin__thumb *thumb, const char *path,
-                             const akin_limits *limits, akin_error *err);
+                             uint32_t most, const akin_limits *limits,
+                             akin_error *err);
 void akin__thumb_free(struct akin__thumb *thumb);
 
 #endif
