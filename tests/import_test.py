@@ -248,6 +248,12 @@ class Import(Case):
         _, dino = self.exported(model='tiny-dinov2')
         self.assertLess(np.abs(dino - rows).max(), 1e-6)
 
+    def test_pictures_that_were_not_there_are_no_copies_of_each_other(self):
+        self.list_as('clip.index.paths', [f'gone/{n}' for n in NAMES])
+        self.bring(self.faiss_file(self.rows))
+        self.assertEqual(self.json('dups', '-i', 'x.akin', code=None)
+                         ['groups'], [])
+
     def test_verify_finds_an_import_whole(self):
         self.bring(self.faiss_file(self.rows))
         shutil.rmtree(self.photos)

@@ -239,12 +239,6 @@ static bool hash_file(struct import *m, const char *path, uint64_t bytes,
     return good;
 }
 
-static bool has_content(const struct akin__entry *entry)
-{
-    static const uint8_t none[32];
-    return memcmp(entry->content, none, sizeof none) != 0;
-}
-
 /*
  * What the entry shall be: the file as it is now, or, when it is not there,
  * what is known of it. *same says whether that may be the picture the index
@@ -266,14 +260,14 @@ static void describe(struct import *m, const char *path,
     }
     next->bytes = (uint64_t)st.st_size;
     next->mtime_ns = st.st_mtim.tv_sec * 1000000000LL + st.st_mtim.tv_nsec;
-    if (known->id && has_content(known) && known->bytes == next->bytes &&
-        known->mtime_ns == next->mtime_ns)
+    if (known->id && akin__content_known(known->content) &&
+        known->bytes == next->bytes && known->mtime_ns == next->mtime_ns)
         return;
     if (!hash_file(m, path, next->bytes, next->content)) {
         m->report->missing++;
         memset(next->content, 0, sizeof next->content);
     }
-    *same = known->id && (!has_content(known) ||
+    *same = known->id && (!akin__content_known(known->content) ||
                           memcmp(known->content, next->content, 32) == 0);
     if (*same)
         return;

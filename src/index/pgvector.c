@@ -251,7 +251,6 @@ static akin_status make_mark(const struct sync *s, struct row *row,
 /* The next row of the index, in order of file, into s->here. */
 static akin_status next_here(struct sync *s, akin_error *err)
 {
-    static const uint8_t none[32];
     struct akin__catalog *c = &s->index->read.catalog;
     struct row *row = &s->here;
     sqlite3_stmt *q = s->local;
@@ -286,7 +285,7 @@ static akin_status next_here(struct sync *s, akin_error *err)
         return akin__fail(err, AKIN_ECORRUPT,
                           "%s/catalog.db: the content of file %lld is no hash",
                           s->index->path, (long long)row->file);
-    row->known = memcmp(row->content, none, sizeof none) != 0;
+    row->known = akin__content_known(row->content);
     return make_mark(s, row, err);
 }
 
