@@ -16,10 +16,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/cursor.h"
 #include "base/error.h"
 #include "base/file.h"
-#include "base/hash.h"
 #include "base/json.h"
 #include "base/memory.h"
 #include "base/text.h"
@@ -29,28 +27,7 @@ enum {
     TABLE_VERSION = 1, /* of the columns, in the comment */
     FETCHED = 20000,   /* marks at a time */
     SENT_BYTES = 1 << 18,
-    ASK_EVERY = 1024, /* rows between two calls of progress */
-    COLUMNS = 12
-};
-
-/* Since 2000, in microseconds, as PostgreSQL counts: 10,957 days after 1970. */
-#define EPOCH_SECONDS INT64_C(946684800)
-/* The year 9999, and as far back. */
-#define MOST_SECONDS INT64_C(253402300800)
-
-#define COLUMN_NAMES                                                           \
-    "file, mark, path, path_bytes, width, height, format, bytes, mtime, "      \
-    "taken, content, embedding"
-
-/* A row of the index, as the table shall have it. */
-struct row {
-    int64_t file, mark, row;
-    uint32_t crc;
-    const char *path, *format; /* path: allocated */
-    int64_t width, height, bytes, mtime_ns;
-    int64_t taken;       /* INT64_MIN: not known */
-    const void *content; /* [32] */
-    bool known;          /* the content */
+    ASK_EVERY = 1024 /* rows between two calls of progress */
 };
 
 struct sync {
@@ -64,7 +41,7 @@ struct sync {
     uint64_t count, done; /* rows of the index */
 
     sqlite3_stmt *local;
-    struct row here;
+    struct akin__pg_row here;
     bool local_end;
     PGresult *fetched; /* file and mark */
     int at, fetched_count;
@@ -207,7 +184,7 @@ static akin_status begin(struct sync *s, akin_error *err)
     AKIN_TRY(akin__server_ask(
         server, NULL, err,
         "CREATE TEMPORARY TABLE akin_changed ON COMMIT DROP AS "
-        "SELECT " COLUMN_NAMES " FROM %s WITH NO DATA",
+        "SELECT " AKIN__PG_COLUMNS " FROM %s WITH NO DATA",
         s->table));
     AKIN_TRY(akin__server_ask(server, NULL, err,
                               "DECLARE akin_there NO SCROLL CURSOR FOR "
@@ -218,41 +195,13 @@ out:
     return status;
 }
 
-/* ----------------------------------------------------- rows that are ------ */
-
-static void add_number(struct akin__text *text, int64_t number)
-{
-    akin__text_addf(text, "%lld ", (long long)number);
-}
-
-/* Over all that the table shows of the row. */
-static akin_status make_mark(const struct sync *s, struct row *row,
-                             akin_error *err)
-{
-    struct akin__text text = {0};
-    uint8_t digest[32];
-    add_number(&text, row->crc);
-    add_number(&text, row->width);
-    add_number(&text, row->height);
-    add_number(&text, row->bytes);
-    add_number(&text, row->mtime_ns);
-    add_number(&text, row->taken);
-    akin__text_addf(&text, "%s %s ", row->format, row->path);
-    akin__text_add(&text, row->content, 32);
-    const akin_status status =
-        text.failed
-            ? akin__fail(err, AKIN_ENOMEM, "%s: no memory", s->index->path)
-            : akin__sha256(text.bytes, text.length, digest, err);
-    akin__text_free(&text);
-    row->mark = status ? 0 : (int64_t)akin__load_le64(digest);
-    return status;
-}
+/* ------------------------------------------------------------- rows ------ */
 
 /* The next row of the index, in order of file, into s->here. */
 static akin_status next_here(struct sync *s, akin_error *err)
 {
     struct akin__catalog *c = &s->index->read.catalog;
-    struct row *row = &s->here;
+    struct akin__pg_row *row = &s->here;
     sqlite3_stmt *q = s->local;
     const char *stored;
     bool there;
@@ -265,14 +214,14 @@ static akin_status next_here(struct sync *s, akin_error *err)
     status = akin__sql_path(c, q, 3, &stored, err);
     if (status)
         return status;
-    *row = (struct row){.file = sqlite3_column_int64(q, 0),
-                        .row = sqlite3_column_int64(q, 1),
-                        .crc = (uint32_t)sqlite3_column_int64(q, 2),
-                        .path = akin__absolute_path(s->index, stored),
-                        .bytes = sqlite3_column_int64(q, 4),
-                        .mtime_ns = sqlite3_column_int64(q, 5),
-                        .width = sqlite3_column_int64(q, 7),
-                        .height = sqlite3_column_int64(q, 8)};
+    *row = (struct akin__pg_row){.file = sqlite3_column_int64(q, 0),
+                                 .row = sqlite3_column_int64(q, 1),
+                                 .crc = (uint32_t)sqlite3_column_int64(q, 2),
+                                 .path = akin__absolute_path(s->index, stored),
+                                 .bytes = sqlite3_column_int64(q, 4),
+                                 .mtime_ns = sqlite3_column_int64(q, 5),
+                                 .width = sqlite3_column_int64(q, 7),
+                                 .height = sqlite3_column_int64(q, 8)};
     row->taken = sqlite3_column_type(q, 10) == SQLITE_INTEGER
                      ? sqlite3_column_int64(q, 10)
                      : INT64_MIN;
@@ -286,126 +235,7 @@ static akin_status next_here(struct sync *s, akin_error *err)
                           "%s/catalog.db: the content of file %lld is no hash",
                           s->index->path, (long long)row->file);
     row->known = akin__content_known(row->content);
-    return make_mark(s, row, err);
-}
-
-/* ----------------------------------------------------- rows to send ------- */
-
-static void put_be(struct akin__text *out, uint64_t number, size_t bytes)
-{
-    char be[8];
-    for (size_t i = 0; i < bytes; i++)
-        be[i] = (char)(number >> 8 * (bytes - 1 - i));
-    akin__text_add(out, be, bytes);
-}
-
-static void put_null(struct akin__text *out)
-{
-    put_be(out, UINT32_MAX, 4);
-}
-
-static void put_int(struct akin__text *out, int64_t number, size_t bytes)
-{
-    put_be(out, bytes, 4);
-    put_be(out, (uint64_t)number, bytes);
-}
-
-static void put_bytes(struct akin__text *out, const void *bytes, size_t count)
-{
-    put_be(out, count, 4);
-    akin__text_add(out, bytes, count);
-}
-
-/* Where a path is no UTF-8, a text that shows it, and its bytes beside. */
-static bool put_path(struct akin__text *out, const char *path)
-{
-    const size_t length = strlen(path);
-    if (akin__utf8_valid(path, length)) {
-        put_bytes(out, path, length);
-        put_null(out);
-        return true;
-    }
-    const size_t room = 4 * length + 1; /* \xNN */
-    char *text = akin__alloc(room, 1);
-    if (!text)
-        return false;
-    akin__printable(text, room, path);
-    put_bytes(out, text, strlen(text));
-    put_bytes(out, path, length);
-    akin__free(text);
-    return true;
-}
-
-static void put_vector(struct akin__text *out, const float *vector, size_t dim)
-{
-    put_be(out, 4 + 4 * dim, 4);
-    put_be(out, dim, 2);
-    put_be(out, 0, 2);
-    for (size_t i = 0; i < dim; i++) {
-        uint32_t bits;
-        memcpy(&bits, &vector[i], sizeof bits);
-        put_be(out, bits, 4);
-    }
-}
-
-static int64_t microseconds(int64_t ns)
-{
-    return (ns >= 0 ? ns / 1000 : (ns - 999) / 1000) - EPOCH_SECONDS * 1000000;
-}
-
-/* The columns of a row, in the order of COLUMN_NAMES. */
-static akin_status put_row(struct sync *s, const struct row *row,
-                           akin_error *err)
-{
-    float vector[AKIN_MAX_DIM];
-    struct akin__text *out = &s->out;
-    const akin_status status =
-        akin__row_vector(s->index, s->rows, row->row, row->crc, vector, err);
-    if (status)
-        return status;
-    put_be(out, COLUMNS, 2);
-    put_int(out, row->file, 8);
-    put_int(out, row->mark, 8);
-    if (!put_path(out, row->path))
-        out->failed = true;
-    if (row->width && row->height && row->width <= INT32_MAX &&
-        row->height <= INT32_MAX) {
-        put_int(out, row->width, 4);
-        put_int(out, row->height, 4);
-    } else {
-        put_null(out);
-        put_null(out);
-    }
-    if (*row->format)
-        put_bytes(out, row->format, strlen(row->format));
-    else
-        put_null(out);
-    if (row->known) {
-        put_int(out, row->bytes, 8);
-        put_int(out, microseconds(row->mtime_ns), 8);
-    } else {
-        put_null(out);
-        put_null(out);
-    }
-    if (row->taken > -MOST_SECONDS && row->taken < MOST_SECONDS)
-        put_int(out, (row->taken - EPOCH_SECONDS) * 1000000, 8);
-    else
-        put_null(out);
-    if (row->known)
-        put_bytes(out, row->content, 32);
-    else
-        put_null(out);
-    put_vector(out, vector, s->rows->is.dim);
-    return AKIN_OK;
-}
-
-/* A row of nothing but the file's id: it is gone. */
-static void put_gone(struct sync *s, int64_t file)
-{
-    put_be(&s->out, COLUMNS, 2);
-    put_int(&s->out, file, 8);
-    for (int i = 1; i < COLUMNS; i++)
-        put_null(&s->out);
+    return akin__pg_mark(row, err);
 }
 
 static akin_status send(struct sync *s, akin_error *err)
@@ -420,11 +250,10 @@ static akin_status send(struct sync *s, akin_error *err)
 
 static akin_status begin_copy(struct sync *s, akin_error *err)
 {
-    static const char head[19] = "PGCOPY\n\377\r\n"; /* and zeros */
     if (s->copying)
         return AKIN_OK;
     s->copying = true;
-    akin__text_add(&s->out, head, sizeof head);
+    akin__pg_put_begin(&s->out);
     return akin__server_copy(
         &s->server, "COPY akin_changed FROM STDIN (FORMAT binary)", err);
 }
@@ -434,20 +263,31 @@ static akin_status end_copy(struct sync *s, akin_error *err)
     if (!s->copying)
         return AKIN_OK;
     s->copying = false;
-    put_be(&s->out, UINT16_MAX, 2);
+    akin__pg_put_end(&s->out);
     const akin_status status = send(s, err);
     return status ? status : akin__server_end(&s->server, err);
 }
 
+static akin_status put_row(struct sync *s, const struct akin__pg_row *row,
+                           akin_error *err)
+{
+    float vector[AKIN_MAX_DIM];
+    const akin_status status =
+        akin__row_vector(s->index, s->rows, row->row, row->crc, vector, err);
+    if (!status)
+        akin__pg_put(&s->out, row, vector, s->rows->is.dim);
+    return status;
+}
+
 /* `row` NULL: the file is gone. */
-static akin_status change(struct sync *s, const struct row *row, int64_t file,
-                          akin_error *err)
+static akin_status change(struct sync *s, const struct akin__pg_row *row,
+                          int64_t file, akin_error *err)
 {
     akin_status status = begin_copy(s, err);
     if (!status && row)
         status = put_row(s, row, err);
     else if (!status)
-        put_gone(s, file);
+        akin__pg_put_gone(&s->out, file);
     if (!status && s->out.length >= SENT_BYTES)
         status = send(s, err);
     return status;
@@ -534,9 +374,10 @@ static akin_status finish(struct sync *s, akin_error *err)
     if (s->report->added || s->report->updated)
         AKIN_TRY(akin__server_ask(
             server, NULL, err,
-            "INSERT INTO %s(" COLUMN_NAMES ") SELECT " COLUMN_NAMES
+            "INSERT INTO %s(" AKIN__PG_COLUMNS ") SELECT " AKIN__PG_COLUMNS
             " FROM akin_changed WHERE mark IS NOT NULL ON CONFLICT (file) "
-            "DO UPDATE SET (" COLUMN_NAMES ") = (excluded.file, excluded.mark, "
+            "DO UPDATE SET (" AKIN__PG_COLUMNS
+            ") = (excluded.file, excluded.mark, "
             "excluded.path, excluded.path_bytes, excluded.width, "
             "excluded.height, excluded.format, excluded.bytes, excluded.mtime, "
             "excluded.taken, excluded.content, excluded.embedding)",

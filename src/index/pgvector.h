@@ -1,7 +1,8 @@
 /*
- * A server of PostgreSQL, as pgvector.c needs it: statements one after the
- * other over one connection, and COPY into a table. Messages name the database
- * and never the address that was given, which may hold a password.
+ * What pgvector.c needs. A server of PostgreSQL (pgvector_server.c): statements
+ * one after the other over one connection, and COPY into a table; messages name
+ * the database and never the address that was given, which may hold a password.
+ * And the rows of the table (pgvector_row.c).
  */
 #ifndef AKIN_INDEX_PGVECTOR_H
 #define AKIN_INDEX_PGVECTOR_H
@@ -10,6 +11,7 @@
 #include <stdbool.h>
 
 #include "akin.h"
+#include "base/text.h"
 
 struct akin__server {
     PGconn *db;
@@ -46,5 +48,33 @@ akin_status akin__server_copy(struct akin__server *server, const char *sql,
 akin_status akin__server_add(struct akin__server *server, const char *bytes,
                              size_t count, akin_error *err);
 akin_status akin__server_end(struct akin__server *server, akin_error *err);
+
+/* ------------------------------------------------------------- rows ------ */
+
+#define AKIN__PG_COLUMNS                                                       \
+    "file, mark, path, path_bytes, width, height, format, bytes, mtime, "      \
+    "taken, content, embedding"
+
+/* A row of the index, as the table shall have it. */
+struct akin__pg_row {
+    int64_t file, mark, row;
+    uint32_t crc;
+    const char *path, *format; /* path: allocated */
+    int64_t width, height, bytes, mtime_ns;
+    int64_t taken;       /* INT64_MIN: not known */
+    const void *content; /* [32] */
+    bool known;          /* the content */
+};
+
+/* row->mark, over all that the table shows of the row. */
+akin_status akin__pg_mark(struct akin__pg_row *row, akin_error *err);
+
+/* What COPY takes: a beginning, rows of AKIN__PG_COLUMNS, and an end. A row
+ * that is gone is nothing but the id of its file. */
+void akin__pg_put_begin(struct akin__text *out);
+void akin__pg_put(struct akin__text *out, const struct akin__pg_row *row,
+                  const float *vector, size_t dim);
+void akin__pg_put_gone(struct akin__text *out, int64_t file);
+void akin__pg_put_end(struct akin__text *out);
 
 #endif
