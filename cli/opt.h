@@ -24,6 +24,7 @@ struct cli_values {
     const char *exclude[CLI_EXCLUDES]; /* [excludes] */
     size_t excludes;
     const char *index, *html, *output, *format, *revision;
+    const char *to, *table, *paths, *root;
     size_t k;       /* 0: not given */
     size_t threads; /* 0: not given */
     /* 0: not given; else an akin_pool, and one more than an akin_exif, an

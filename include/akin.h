@@ -47,7 +47,8 @@ typedef enum akin_status {
     AKIN_EINDEX = -9,     /* not an index, or one that does not fit */
     AKIN_ECORRUPT = -10,  /* an index whose checksums do not hold */
     AKIN_ELOCKED = -11,   /* another process writes to this index */
-    AKIN_ENETWORK = -12,  /* the hub cannot be reached or said no */
+    AKIN_ENETWORK = -12,  /* the hub or a database cannot be reached or said
+                             no */
     AKIN_ECANCELLED = -13 /* the caller's progress function asked to stop */
 } akin_status;
 
@@ -625,20 +626,58 @@ AKIN_API akin_status akin_copy_act(const akin_copy *kept, const akin_copy *copy,
                                    akin_error *err) AKIN_MUST_CHECK;
 
 typedef enum akin_export_format {
-    AKIN_EXPORT_FAISS, /* IxF2, L2-normalised rows */
-    AKIN_EXPORT_NPY,   /* float32 [rows, dim], L2-normalised */
-    AKIN_EXPORT_JSONL  /* a line of JSON a row, with the path in it */
+    AKIN_EXPORT_FAISS,          /* IndexFlatL2: IxF2 */
+    AKIN_EXPORT_NPY,            /* float32 [rows, dim] */
+    AKIN_EXPORT_JSONL,          /* a line of JSON a row, with the path in it */
+    AKIN_EXPORT_CSV,            /* a line a row: path, then the numbers */
+    AKIN_EXPORT_FAISS_IP,       /* IndexFlatIP: IxFI */
+    AKIN_EXPORT_FAISS_IDMAP,    /* IndexIDMap over IndexFlatL2: IxMp */
+    AKIN_EXPORT_FAISS_IP_IDMAP, /* IndexIDMap over IndexFlatIP */
 } akin_export_format;
 
 /*
- * Write the rows of `model` in order of path to `file`, whole or not at all;
- * for FAISS and npy also `file`.paths, a path a line (refused if a path holds
- * a newline).
+ * Write the rows of `model`, L2-normalised and in order of path, to `file`,
+ * whole or not at all; for FAISS and npy also `file`.paths, a path a line
+ * (refused if a path holds a newline), and for an IDMap `file`.ids.csv. The ids
+ * are those of the files in this index: they stay the same from one export to
+ * the next, as long as the file is in it. docs/exchange.md
  */
 AKIN_API akin_status akin_index_export(akin_index *index, const char *model,
                                        akin_export_format format,
                                        const char *file,
                                        akin_error *err) AKIN_MUST_CHECK;
+
+typedef struct akin_pgvector_options {
+    size_t size;
+    const char *table;         /* "name" or "schema.name"; NULL: akin_MODEL */
+    akin_progress_fn progress; /* rows compared */
+    void *context;
+} akin_pgvector_options;
+
+typedef struct akin_pgvector_report {
+    char server[256]; /* host and database */
+    char table[160];  /* as it can be put into SQL */
+    uint64_t added, updated, removed, unchanged;
+} akin_pgvector_report;
+
+/*
+ * Bring a table of PostgreSQL with pgvector in line with the rows of `model`,
+ * in one transaction; only what changed since the last time is sent. `to` is a
+ * connection URI as libpq takes it, postgresql://user@host/database; passwords
+ * may also come from PGPASSWORD or ~/.pgpass, and are in no message. The table
+ * is made when it is not there. docs/pgvector.md
+ * Errors: AKIN_EUSAGE when this build has no libpq or `to` is no URI,
+ * AKIN_ENETWORK when the server cannot be reached or says no, AKIN_EINDEX when
+ * the table holds other vectors than this model's or another index's,
+ * AKIN_ECANCELLED; the table is as it was then.
+ */
+AKIN_API akin_status akin_index_export_pgvector(
+    akin_index *index, const char *model, const char *to,
+    const akin_pgvector_options *options, akin_pgvector_report *report,
+    akin_error *err) AKIN_MUST_CHECK;
+
+/* "libpq 15.18", or "" where this build cannot export to PostgreSQL. */
+AKIN_API const char *akin_pgvector_library(void);
 
 typedef struct akin_index_report {
     uint64_t files;   /* image files seen */
@@ -687,6 +726,42 @@ akin_index_update(akin_index *index, const char *const *roots,
                   size_t root_count, akin_model *const *models,
                   size_t model_count, const akin_index_options *options,
                   akin_index_report *report, akin_error *err) AKIN_MUST_CHECK;
+
+typedef struct akin_import_options {
+    size_t size;
+    const char *paths; /* the list of a FAISS or npy file; NULL: FILE.paths */
+    const char *root;  /* the folder that relative paths begin at; NULL: the
+                          one that holds the list, or the file */
+    akin_progress_fn progress; /* "rows", looked over first, then put in */
+    void *context;
+} akin_import_options;
+
+typedef struct akin_import_report {
+    const char *format; /* "faiss", "npy", "jsonl" or "csv"; NULL: unknown */
+    uint64_t rows;      /* of the file */
+    uint64_t added, updated, unchanged;
+    uint64_t missing;  /* rows whose file is not there or cannot be read */
+    uint64_t compared; /* pictures embedded again; 0: nothing was checked */
+    double cosine_min; /* the smallest of these */
+} akin_import_report;
+
+/*
+ * Put vectors that were made elsewhere into the index as those of `model`: a
+ * flat FAISS index (IxF2, IxFI, IDMap over them) or a C-ordered npy (float32,
+ * float64, float16) with a list of paths, line i of row i; or JSON lines or CSV
+ * as akin exports them. They are normalised on the way. The files need not be
+ * there; of those that are, a few are embedded with `model` and compared.
+ * Nothing is changed when the file will not do; then rows are committed as it
+ * goes, and what is stopped goes on when it is called again. `index` NULL: the
+ * file is looked over and compared, and that is all. docs/exchange.md
+ * Errors: AKIN_EFORMAT (names the row or the line), AKIN_EINDEX when vectors
+ * have another length or were made differently, and those of the index.
+ */
+AKIN_API akin_status akin_index_import(akin_index *index, const char *file,
+                                       const akin_model *model,
+                                       const akin_import_options *options,
+                                       akin_import_report *report,
+                                       akin_error *err) AKIN_MUST_CHECK;
 
 /*
  * Let go of all that the index has at or below `path`, of roots too, whether it

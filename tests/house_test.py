@@ -31,6 +31,7 @@ PLACES = {
     r'spawn\.h|linux/.*|sys/shm\.h|sys/prctl\.h|sys/wait\.h': r'src/base/.*',
     r'.*intrin\.h|arm_neon\.h': r'src/math/.*|src/image/resize_body\.h',
     r'cpuid\.h': r'src/base/cpu\.c',
+    r'libpq-fe\.h': r'src/index/pgvector.*',
     r'sqlite3\.h': r'src/index/.*|src/base/vfs.*',
     r'jpeglib\.h': r'src/image/.*|src/view/thumb\.c',
     r'png\.h|webp/.*|tiffio\.h|gif_lib\.h|libheif/.*|avif/.*'

@@ -9,8 +9,9 @@
  *   makeindex search INDEX QUERIES DIM K    a line for each query in the raw
  *                                           file: path, tab, cosine, ...
  *   makeindex pairs INDEX THRESHOLD [ROOM]  a line for each pair of rows of
- * that cosine or more: row, row, cosine makeindex export INDEX FORMAT FILE
- * FORMAT: faiss, npy or jsonl
+ *                                           that cosine or more: row, row,
+ *                                           cosine
+ *   makeindex export INDEX FORMAT FILE      FORMAT: as akin export's
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -154,13 +155,22 @@ static int export(const char *path, const char *format, const char *file)
 {
     akin_index *index;
     akin_error err;
-    const akin_export_format which =
-        strcmp(format, "faiss") == 0 ? AKIN_EXPORT_FAISS
-        : strcmp(format, "npy") == 0 ? AKIN_EXPORT_NPY
-                                     : AKIN_EXPORT_JSONL;
+    static const char *const names[] = {
+        [AKIN_EXPORT_FAISS] = "faiss",
+        [AKIN_EXPORT_NPY] = "npy",
+        [AKIN_EXPORT_JSONL] = "jsonl",
+        [AKIN_EXPORT_CSV] = "csv",
+        [AKIN_EXPORT_FAISS_IP] = "faiss-ip",
+        [AKIN_EXPORT_FAISS_IDMAP] = "faiss-idmap",
+        [AKIN_EXPORT_FAISS_IP_IDMAP] = "faiss-ip-idmap",
+    };
+    int which = sizeof names / sizeof *names;
+    while (which && strcmp(names[--which], format))
+        ;
     akin_status status = akin_index_open(&index, path, AKIN_INDEX_READ, &err);
     if (!status)
-        status = akin_index_export(index, "made", which, file, &err);
+        status = akin_index_export(index, "made", (akin_export_format)which,
+                                   file, &err);
     akin_index_close(&index);
     return status ? fail(&err) : 0;
 }

@@ -145,9 +145,15 @@ akin_status akin__rows_read(const struct akin__rows *rows, uint64_t first,
 akin_status akin__rows_check(const struct akin__rows *rows, uint64_t row,
                              uint32_t crc, const float *floats,
                              akin_error *err);
+/* A row that the catalog names, which may be none: read and checked. */
+akin_status akin__row_vector(const akin_index *index,
+                             const struct akin__rows *rows, int64_t row,
+                             uint32_t crc, float *vector, akin_error *err);
 /* AKIN_EMODEL unless all numbers of `vector` [dim] are finite. */
 akin_status akin__rows_finite(const struct akin__rows *rows,
                               const float *vector, akin_error *err);
+/* The checksum that the row of `vector` [dim] would have. */
+uint32_t akin__rows_crc(const struct akin__rows *rows, const float *vector);
 /* Write `vector` [dim], normalised, behind what is there. */
 akin_status akin__rows_append(struct akin__rows *rows, const float *vector,
                               uint64_t *row, uint32_t *crc, akin_error *err);

@@ -219,6 +219,13 @@ static void normalise(const float *vector, float *unit, size_t dim)
         unit[i] = (float)(scale * (double)vector[i]);
 }
 
+uint32_t akin__rows_crc(const struct akin__rows *rows, const float *vector)
+{
+    float unit[AKIN_MAX_DIM];
+    normalise(vector, unit, rows->is.dim);
+    return akin__crc32(unit, akin__row_bytes(rows));
+}
+
 akin_status akin__rows_append(struct akin__rows *rows, const float *vector,
                               uint64_t *row, uint32_t *crc, akin_error *err)
 {

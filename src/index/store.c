@@ -401,6 +401,23 @@ akin_status akin__index_put(akin_index *index, const char *path,
     return akin__drop_if(index, status);
 }
 
+akin_status akin__index_has(akin_index *index, int64_t id, size_t ordinal,
+                            const float *vector, bool *has, akin_error *err)
+{
+    struct akin__catalog *c = &index->write.catalog;
+    const uint32_t crc = akin__rows_crc(&index->write.model[ordinal], vector);
+    sqlite3_stmt *s = NULL;
+    *has = false;
+    akin_status status =
+        akin__sql(c, &s, err,
+                  "SELECT 1 FROM rows WHERE file = ? AND model = ? AND crc = ?",
+                  "iii", id, (int64_t)ordinal, (int64_t)crc);
+    if (!status)
+        status = akin__sql_step(c, s, has, err);
+    akin__sql_end(s);
+    return akin__drop_if(index, status);
+}
+
 akin_status akin__index_move(akin_index *index, int64_t id, const char *path,
                              int64_t mtime_ns, akin_error *err)
 {

@@ -324,7 +324,7 @@ static int set_text(json_t *object, const char *key, const char *text)
 
 json_t *akin__json_export(const char *index, const char *model,
                           const char *format, const char *output,
-                          const char *paths, uint64_t rows)
+                          const char *paths, const char *ids, uint64_t rows)
 {
     json_t *object = json_object();
     int bad = akin__json_set_path(object, "index", index);
@@ -333,6 +333,42 @@ json_t *akin__json_export(const char *index, const char *model,
     bad |= akin__json_set_path(object, "output", output);
     bad |= set_text(object, "paths", paths);
     bad |= set_count(object, "rows", rows);
+    bad |= set_text(object, "ids", ids);
+    return whole(object, bad);
+}
+
+json_t *akin__json_pgvector(const char *index, const char *model,
+                            const akin_pgvector_report *report)
+{
+    json_t *object = json_object();
+    int bad = akin__json_set_path(object, "index", index);
+    bad |= akin__json_set_path(object, "model", model);
+    bad |= set(object, "format", json_string("pgvector"));
+    bad |= akin__json_set_path(object, "server", report->server);
+    bad |= akin__json_set_path(object, "table", report->table);
+    bad |= set_count(object, "added", report->added);
+    bad |= set_count(object, "updated", report->updated);
+    bad |= set_count(object, "removed", report->removed);
+    bad |= set_count(object, "unchanged", report->unchanged);
+    return whole(object, bad);
+}
+
+json_t *akin__json_import(const char *index, const char *model,
+                          const char *input, const akin_import_report *report)
+{
+    json_t *object = json_object();
+    int bad = akin__json_set_path(object, "index", index);
+    bad |= akin__json_set_path(object, "model", model);
+    bad |= akin__json_set_path(object, "input", input);
+    bad |= set_text(object, "format", report->format);
+    bad |= set_count(object, "rows", report->rows);
+    bad |= set_count(object, "added", report->added);
+    bad |= set_count(object, "updated", report->updated);
+    bad |= set_count(object, "unchanged", report->unchanged);
+    bad |= set_count(object, "missing", report->missing);
+    bad |= set_count(object, "compared", report->compared);
+    bad |= set(object, "cosine_min",
+               report->compared ? json_real(report->cosine_min) : json_null());
     return whole(object, bad);
 }
 

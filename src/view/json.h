@@ -44,10 +44,17 @@ int akin__json_problem(json_t *array, const char *problem, const char *path);
 json_t *akin__json_check(const char *index, const akin_check_report *report,
                          bool repaired, json_t *problems);
 
-/* What export wrote; `paths` is NULL where no file names the rows. */
+/* What export wrote; `paths` and `ids` are NULL where no such file is beside.
+ */
 json_t *akin__json_export(const char *index, const char *model,
                           const char *format, const char *output,
-                          const char *paths, uint64_t rows);
+                          const char *paths, const char *ids, uint64_t rows);
+json_t *akin__json_pgvector(const char *index, const char *model,
+                            const akin_pgvector_report *report);
+
+/* What import did with the file `input`. */
+json_t *akin__json_import(const char *index, const char *model,
+                          const char *input, const akin_import_report *report);
 
 /* One line of embed; vector [dim]. */
 json_t *akin__json_vector(const char *path, const char *model, size_t dim,
