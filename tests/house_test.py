@@ -18,7 +18,7 @@ ROOMS = {
     'math': {'base'},
     'image': {'base'},
     'model': {'base', 'math'},
-    'index': {'base'},
+    'index': {'base', 'math'},
     'embed': {'base', 'image', 'model', 'index'},
     'view': {'base'},
     'cli': {'base', 'view'},
