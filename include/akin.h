@@ -114,6 +114,9 @@ typedef struct akin_image_info {
     char warning[256];                /* empty, or why the picture is partial */
     uint32_t full_width, full_height; /* upright, before AKIN_DECODE_FAST made
                                          the picture smaller; else its own */
+    int64_t taken; /* EXIF DateTimeOriginal, else DateTime, in seconds since
+                      1970 as if the camera's clock were UTC; INT64_MIN: not
+                      known */
 } akin_image_info;
 
 /*

@@ -86,7 +86,7 @@ static akin_status decode_frame(struct akin__decode *decode,
     return decode_part(decode, &config, data);
 }
 
-static void find_orientation(struct akin__decode *decode, WebPDemuxer *demux)
+static void find_exif(struct akin__decode *decode, WebPDemuxer *demux)
 {
     WebPChunkIterator chunk;
     if (!WebPDemuxGetChunk(demux, "EXIF", 1, &chunk))
@@ -97,7 +97,7 @@ static void find_orientation(struct akin__decode *decode, WebPDemuxer *demux)
         bytes += 6;
         count -= 6;
     }
-    decode->orientation = akin__exif_orientation(bytes, count);
+    akin__exif_read(decode, bytes, count);
     WebPDemuxReleaseChunkIterator(&chunk);
 }
 
@@ -111,7 +111,7 @@ akin_status akin__decode_webp(struct akin__decode *decode)
     if (!demux)
         return akin__fail(decode->err, AKIN_EFORMAT,
                           "WebP: its chunks make no picture");
-    find_orientation(decode, demux);
+    find_exif(decode, demux);
     status = akin__image_new(decode, WebPDemuxGetI(demux, WEBP_FF_CANVAS_WIDTH),
                              WebPDemuxGetI(demux, WEBP_FF_CANVAS_HEIGHT));
     if (!status && !WebPDemuxGetFrame(demux, 1, &frame))

@@ -14,7 +14,7 @@
 #include "akin.h"
 
 /* Of the layout on disk, in the catalog's user_version. */
-enum { AKIN__INDEX_VERSION = 1 };
+enum { AKIN__INDEX_VERSION = 2 };
 /* Longest path that SQLite opens, less the length of "-journal". */
 enum { AKIN__CATALOG_PATH_MAX = 500 };
 
