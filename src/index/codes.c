@@ -86,8 +86,8 @@ akin_status akin__code_damaged(const struct akin__rows *rows, uint64_t row,
 
 /* The record of a row of floats `unit` with checksum `crc`. */
 static void make_record(const struct akin__rows *rows, uint64_t row,
-                        const float *unit, uint32_t crc,
-                        const int16_t *weights, uint8_t *record)
+                        const float *unit, uint32_t crc, const int16_t *weights,
+                        uint8_t *record)
 {
     const size_t dim = rows->is.dim, codes = padded(dim);
     float spread[AKIN_MAX_DIM];
@@ -121,7 +121,8 @@ static akin_status open_file(struct akin__rows *rows, const akin_index *index,
                              size_t ordinal, const char *ending,
                              enum akin__open_mode mode, akin_error *err)
 {
-    char *real = akin__format("%s/codes-%zu.u8%s", index->real, ordinal, ending);
+    char *real =
+        akin__format("%s/codes-%zu.u8%s", index->real, ordinal, ending);
     char *shown = akin__format("%s/codes-%zu.u8", index->path, ordinal);
     akin_status status = AKIN_OK;
     AKIN_CHECK(real && shown, err, AKIN_ENOMEM, "%s: no memory", index->path);
@@ -150,36 +151,44 @@ static akin_status begin_file(struct akin__rows *rows, akin_error *err)
 }
 
 /* Whether the open file is this model's and has all committed rows. */
-static bool serves(const struct akin__rows *rows)
+static akin_status check_file(const struct akin__rows *rows, bool *serves,
+                              akin_error *err)
 {
     uint8_t header[HEADER_BYTES], want[HEADER_BYTES];
     uint64_t bytes;
+    *serves = false;
+    akin_status status = akin__file_size(&rows->codes, &bytes, err);
+    if (status || bytes < offset_of(rows, rows->committed))
+        return status;
+    status = akin__file_read(&rows->codes, header, sizeof header, 0, err);
     make_header(want, rows);
-    return !akin__file_size(&rows->codes, &bytes, NULL) &&
-           bytes >= offset_of(rows, rows->committed) &&
-           !akin__file_read(&rows->codes, header, sizeof header, 0, NULL) &&
-           memcmp(header, want, sizeof header) == 0;
+    *serves = !status && memcmp(header, want, sizeof header) == 0;
+    return status;
 }
 
 akin_status akin__codes_open(struct akin__rows *rows, const akin_index *index,
                              size_t ordinal, bool write, akin_error *err)
 {
-    if (rows->codes.fd >= 0 && serves(rows))
+    bool serves = false;
+    akin_status status = AKIN_OK;
+    if (rows->codes.fd >= 0)
+        AKIN_TRY(check_file(rows, &serves, err));
+    if (serves)
         return AKIN_OK;
     akin__codes_close(rows);
-    const akin_status status =
-        open_file(rows, index, ordinal, "", write ? AKIN__WRITE : AKIN__READ,
-                  err);
-    if (!status && !serves(rows))
+    AKIN_TRY(open_file(rows, index, ordinal, "",
+                       write ? AKIN__WRITE : AKIN__READ, err));
+    AKIN_TRY(check_file(rows, &serves, err));
+out:
+    if (!serves)
         akin__codes_close(rows);
-    return status == AKIN_ENOMEM ? status : AKIN_OK;
+    return status == AKIN_ENOTFOUND ? AKIN_OK : status;
 }
 
 akin_status akin__codes_make(struct akin__rows *rows, const akin_index *index,
                              size_t ordinal, akin_error *err)
 {
-    akin_status status =
-        open_file(rows, index, ordinal, "", AKIN__FRESH, err);
+    akin_status status = open_file(rows, index, ordinal, "", AKIN__FRESH, err);
     if (!status)
         status = begin_file(rows, err);
     if (!status)
@@ -188,8 +197,7 @@ akin_status akin__codes_make(struct akin__rows *rows, const akin_index *index,
 }
 
 akin_status akin__codes_append(struct akin__rows *rows, uint64_t row,
-                               const float *unit, uint32_t crc,
-                               akin_error *err)
+                               const float *unit, uint32_t crc, akin_error *err)
 {
     uint8_t record[AKIN_MAX_DIM + TAIL_BYTES];
     int16_t weights[AKIN_MAX_DIM + 32];

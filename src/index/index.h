@@ -48,8 +48,8 @@ struct akin__live {
 struct akin__live_rows {
     struct akin__live *at; /* [count] */
     size_t count;
-    int64_t generation; /* 0: none yet */
-    bool checked;       /* every checksum has held */
+    int64_t generation;         /* 0: none yet */
+    bool checked;               /* every checksum has held */
     akin_search_options filter; /* whose files these are; its texts are ours */
 };
 
@@ -157,7 +157,7 @@ akin_status akin__code_damaged(const struct akin__rows *rows, uint64_t row,
                                akin_error *err);
 
 /* Open the codes of model `ordinal` if they are there for all committed rows;
- * else leave them closed. Only AKIN_ENOMEM fails. */
+ * else leave them closed, which is no failure. */
 akin_status akin__codes_open(struct akin__rows *rows, const akin_index *index,
                              size_t ordinal, bool write, akin_error *err);
 akin_status akin__codes_make(struct akin__rows *rows, const akin_index *index,
@@ -210,9 +210,12 @@ akin_status akin__live_read(akin_index *index, struct akin__side *side,
                             size_t ordinal, const akin_search_options *filter,
                             struct akin__live_rows *live, akin_error *err);
 /* The same of what is being read, kept until another commit or filter. */
-akin_status akin__live_load(akin_index *index, size_t ordinal,
-                            const akin_search_options *filter,
-                            struct akin__live_rows **live, akin_error *err);
+akin_status akin__live_choose(akin_index *index, size_t ordinal,
+                              const akin_search_options *filter,
+                              struct akin__live_rows **live, akin_error *err);
+/* Bring index->live[ordinal], the rows of all files, up to what is being read.
+ */
+akin_status akin__live_load(akin_index *index, size_t ordinal, akin_error *err);
 void akin__live_free(struct akin__live_rows *live);
 /* Whether the options choose among files. */
 bool akin__is_filter(const akin_search_options *options);
@@ -231,8 +234,8 @@ struct akin__near {
 struct akin__scan {
     const struct akin__rows *rows;
     const struct akin__live_rows *live; /* NULL: every committed row */
-    bool codes;    /* look at the codes first; else float32 alone */
-    bool checked;  /* the checksums of float32 rows need not be looked at */
+    bool codes;   /* look at the codes first; else float32 alone */
+    bool checked; /* the checksums of float32 rows need not be looked at */
     size_t queries, want;
     const float *vectors; /* [queries][dim] */
     const float *units;   /* [queries][dim], the same at length 1 */

@@ -84,18 +84,18 @@ static akin_status ask_files(struct akin__side *side, size_t ordinal,
                              const akin_search_options *o, const char *formats,
                              sqlite3_stmt **s, akin_error *err)
 {
-    return akin__sql(
-        &side->catalog, s, err,
-        "SELECT rows.file, row, crc, path FROM rows "
-        "JOIN files ON files.id = rows.file "
-        "LEFT JOIN details ON details.file = rows.file "
-        "WHERE model = ?1 AND bytes BETWEEN ?2 AND ?3 "
-        "AND width * height BETWEEN ?4 AND ?5 "
-        "AND (?6 = '' OR instr(?6, ',' || format || ',')) "
-        "AND (?7 = 0 AND ?8 = 0 OR taken BETWEEN ?7 AND ?8)",
-        "iiiiitii", (int64_t)ordinal, number_of(o->bytes_least),
-        most_of(o->bytes_most), number_of(o->pixels_least),
-        most_of(o->pixels_most), formats, o->taken_least, o->taken_most);
+    return akin__sql(&side->catalog, s, err,
+                     "SELECT rows.file, row, crc, path FROM rows "
+                     "JOIN files ON files.id = rows.file "
+                     "LEFT JOIN details ON details.file = rows.file "
+                     "WHERE model = ?1 AND bytes BETWEEN ?2 AND ?3 "
+                     "AND width * height BETWEEN ?4 AND ?5 "
+                     "AND (?6 = '' OR instr(?6, ',' || format || ',')) "
+                     "AND (?7 = 0 AND ?8 = 0 OR taken BETWEEN ?7 AND ?8)",
+                     "iiiiitii", (int64_t)ordinal, number_of(o->bytes_least),
+                     most_of(o->bytes_most), number_of(o->pixels_least),
+                     most_of(o->pixels_most), formats, o->taken_least,
+                     o->taken_most);
 }
 
 /* Whether the path in the statement's row matches the filter's. */
@@ -199,9 +199,9 @@ static akin_status keep_filter(struct akin__live_rows *live,
     return AKIN_OK;
 }
 
-akin_status akin__live_load(akin_index *index, size_t ordinal,
-                            const akin_search_options *filter,
-                            struct akin__live_rows **out, akin_error *err)
+akin_status akin__live_choose(akin_index *index, size_t ordinal,
+                              const akin_search_options *filter,
+                              struct akin__live_rows **out, akin_error *err)
 {
     static const akin_search_options none;
     const bool some = akin__is_filter(filter);
@@ -215,9 +215,15 @@ akin_status akin__live_load(akin_index *index, size_t ordinal,
     akin__live_free(live);
     akin_status status = keep_filter(live, filter, err);
     if (!status)
-        status = akin__live_read(index, &index->read, ordinal, filter, live,
-                                 err);
+        status =
+            akin__live_read(index, &index->read, ordinal, filter, live, err);
     if (!status)
         live->generation = index->read.generation;
     return status;
+}
+
+akin_status akin__live_load(akin_index *index, size_t ordinal, akin_error *err)
+{
+    struct akin__live_rows *live;
+    return akin__live_choose(index, ordinal, NULL, &live, err);
 }

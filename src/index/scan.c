@@ -258,14 +258,14 @@ static akin_status score_floats(struct engine *e, struct worker *w,
         for (size_t q = 0; q < scan->queries && !status; q++) {
             const float score = dot(scan->units + q * dim, row, dim);
             if (!isfinite(score))
-                return akin__fail(
-                    err, AKIN_ECORRUPT,
-                    "%s: row %lu has numbers that are not finite",
-                    scan->rows->file.path, (unsigned long)w->row[i]);
+                return akin__fail(err, AKIN_ECORRUPT,
+                                  "%s: row %lu has numbers that are not finite",
+                                  scan->rows->file.path,
+                                  (unsigned long)w->row[i]);
             if (score + reach >= w->gates[q])
-                status = take(e, w, q,
-                              (struct hit){w->row[i], w->crc[i], score, reach},
-                              err);
+                status =
+                    take(e, w, q,
+                         (struct hit){w->row[i], w->crc[i], score, reach}, err);
         }
     }
     return status;
@@ -284,8 +284,7 @@ static akin_status check_records(struct engine *e, struct worker *w,
     for (size_t i = 0; i < w->count && !status; i++) {
         const uint8_t *record = w->block + i * e->unit;
         const uint32_t crc = akin__code_crc(rows, record);
-        status =
-            akin__code_check(rows, w->row[i], record, w->sums[i][1], err);
+        status = akin__code_check(rows, w->row[i], record, w->sums[i][1], err);
         if (!status && e->scan->live && crc != w->crc[i])
             status = akin__code_damaged(rows, w->row[i], err);
         w->crc[i] = crc;
@@ -300,14 +299,12 @@ static akin_status score_one(struct engine *e, struct worker *w,
     akin_status status = AKIN_OK;
     for (size_t i = 0; i < w->count && !status; i++) {
         const float scale = w->scale[i];
-        const float score =
-            akin__code_score(&e->query, w->sums[i][0], scale);
+        const float score = akin__code_score(&e->query, w->sums[i][0], scale);
         const float reach =
             AKIN__CODE_REACH * (scale + e->query.scale) + FLOAT_REACH;
         if (score + reach >= w->gates[0])
-            status = take(e, w, 0,
-                          (struct hit){w->row[i], w->crc[i], score, reach},
-                          err);
+            status = take(
+                e, w, 0, (struct hit){w->row[i], w->crc[i], score, reach}, err);
     }
     return status;
 }
@@ -355,8 +352,8 @@ static akin_status score_several(struct engine *e, struct worker *w,
         akin__code_batch_scores(&e->batch, count, w->block + at * e->unit,
                                 e->unit, w->scale + at, w->scores);
         for (size_t i = 0; i < count && !status; i++)
-            status = take_row(e, w, at + i, w->scores + i * e->scan->queries,
-                              err);
+            status =
+                take_row(e, w, at + i, w->scores + i * e->scan->queries, err);
     }
     return status;
 }
@@ -459,8 +456,7 @@ static akin_status rank(void *context, size_t query, int thread,
             all.hit[i].score + all.hit[i].reach < all.heap[0])
             break;
         AKIN_TRY(look_at(e, query, &all.hit[i], &nearest->at[i], err));
-        keep_largest(all.heap, &held, e->want,
-                     (float)nearest->at[i].cosine);
+        keep_largest(all.heap, &held, e->want, (float)nearest->at[i].cosine);
         nearest->count++;
     }
     qsort(nearest->at, nearest->count, sizeof *nearest->at, by_cosine);
@@ -563,8 +559,8 @@ static akin_status prepare(struct engine *e, akin_error *err)
         e->most_hits = (size_t)(rows / PRICE);
         e->most_hits = e->most_hits > LEAST_HITS ? e->most_hits : LEAST_HITS;
     }
-    e->threads = rows * scan->queries < FEW_NUMBERS / dim ? 1
-                                                          : akin__processors();
+    e->threads =
+        rows * scan->queries < FEW_NUMBERS / dim ? 1 : akin__processors();
     e->kernels = akin__kernels(err);
     if (!e->kernels)
         return AKIN_EUSAGE;

@@ -78,8 +78,8 @@ static akin_status add_file(akin_index *index, int64_t id, double cosine,
     const char *stored;
     bool row;
     akin_status status = AKIN_OK;
-    AKIN_TRY(akin__sql(c, &s, err, "SELECT path FROM files WHERE id = ?", "i",
-                       id));
+    AKIN_TRY(
+        akin__sql(c, &s, err, "SELECT path FROM files WHERE id = ?", "i", id));
     AKIN_TRY(akin__sql_step(c, s, &row, err));
     AKIN_CHECK(row, err, AKIN_ECORRUPT,
                "%s/catalog.db: a row of file %lld, which is not there",
@@ -168,15 +168,12 @@ static akin_status answer(const struct ask *ask, const struct akin__scan *scan,
     *found = 0;
     for (size_t i = 0; i < nearest->count; i++) {
         const struct akin__near *near = &nearest->at[i];
-        ended = ended ||
-                (all.count && !is_wanted(&ask->options, near->cosine,
-                                         all.at[0].cosine)) ||
-                akin_score(near->cosine) < ask->options.min_score;
-        if (all.count >= enough &&
-            near->cosine < all.at[all.count - 1].cosine)
+        const double best = all.count ? all.at[0].cosine : near->cosine;
+        if (!is_wanted(&ask->options, near->cosine, best)) {
+            ended = true;
             break;
-        if (!is_wanted(&ask->options, near->cosine,
-                       all.count ? all.at[0].cosine : near->cosine))
+        }
+        if (all.count >= enough && near->cosine < all.at[all.count - 1].cosine)
             break;
         AKIN_TRY(scan->live ? add_live(ask, scan->live, near, &all, err)
                             : add_row(ask, near, &all, err));
@@ -228,14 +225,15 @@ static akin_status choose(const struct ask *ask, bool float32, bool every,
     scan->codes = !float32 && !ask->options.exact && scan->rows->codes.fd >= 0;
     if (filter || !scan->codes || every ||
         known->generation == index->read.generation)
-        status = akin__live_load(index, ask->ordinal, &ask->options, live, err);
+        status =
+            akin__live_choose(index, ask->ordinal, &ask->options, live, err);
     const uint64_t rows = *live ? (*live)->count : scan->rows->committed;
     if (!status && scan->codes && ask->from &&
         (rows < ask->from || scan->want > rows / CODES_SHARE)) {
         scan->codes = false;
         if (!*live)
-            status =
-                akin__live_load(index, ask->ordinal, &ask->options, live, err);
+            status = akin__live_choose(index, ask->ordinal, &ask->options, live,
+                                       err);
     }
     scan->live = *live;
     scan->checked = *live && (*live)->checked;
@@ -258,8 +256,8 @@ static akin_status pass(const struct ask *ask, struct akin__scan *scan,
     if (!scan->codes)
         live->checked = true;
     for (size_t i = 0; i < scan->queries && !status && !many && !dry; i++)
-        status = answer(ask, scan, &nearest[i], matches + i * ask->k,
-                        &found[i], &dry, err);
+        status = answer(ask, scan, &nearest[i], matches + i * ask->k, &found[i],
+                        &dry, err);
     akin__nearest_free(nearest, scan->queries);
     *float32 = *float32 || many;
     *every = *every || dry;
@@ -285,8 +283,8 @@ static akin_status search(const struct ask *ask, const float *vectors,
     for (size_t i = 0; i < count; i++)
         AKIN_TRY(unit_query(vectors + i * dim, units + i * dim, dim, err));
     while (again)
-        AKIN_TRY(pass(ask, &scan, &float32, &every, matches, found, &again,
-                      err));
+        AKIN_TRY(
+            pass(ask, &scan, &float32, &every, matches, found, &again, err));
 out:
     akin__free(units);
     return status;
@@ -332,12 +330,11 @@ akin_status akin__search(akin_index *index, const char *model,
     if (status)
         return status;
     status = akin__models_find(index, &index->read, model, &ask.ordinal, err);
-    const size_t dim =
-        status ? 0 : index->read.model[ask.ordinal].is.dim;
+    const size_t dim = status ? 0 : index->read.model[ask.ordinal].is.dim;
     for (size_t at = 0; at < count && k && !status; at += most)
         status = search(&ask, vectors + at * dim,
-                        count - at < most ? count - at : most,
-                        matches + at * k, found + at, err);
+                        count - at < most ? count - at : most, matches + at * k,
+                        found + at, err);
     akin__read_end(index);
     if (status)
         memset(found, 0, count * sizeof *found);

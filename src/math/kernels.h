@@ -95,7 +95,8 @@ struct akin__kernels {
 
     /* sums [rows][2], modulo 2^32: the products of n bytes, `stride` apart for
      * each row, with `numbers` and with `others`. Both have room for
-     * akin__byte_span(n) and are 0 beyond n; so many bytes of a row are read. */
+     * akin__byte_span(n) and are 0 beyond n; so many bytes of a row are read.
+     */
     void (*byte_sums)(size_t rows, size_t n, const uint8_t *bytes,
                       size_t stride, const int16_t *numbers,
                       const int16_t *others, uint32_t (*sums)[2]);
