@@ -10,7 +10,6 @@
  * each record has a check, of a kind that costs less than reading it: a sum of
  * its bytes with weights that look random. The rows have their CRC-32 besides.
  */
-#include <stdio.h>
 #include <string.h>
 
 #include "base/cursor.h"
@@ -22,33 +21,9 @@
 #include "index/index.h"
 #include "math/codes.h"
 
-enum { HEADER_BYTES = 64, CODES_VERSION = 1, TYPE_U8 = 2, TAIL_BYTES = 12 };
-#define CHECK_START 0x414b494eu /* so that zeros are not right */
-#define CHECK_ROW   0x9e3779b1u
+enum { HEADER_BYTES = 64, CODES_VERSION = 1, TYPE_U8 = 2 };
 
 static const char magic[8] = {'A', 'K', 'I', 'N', 'C', 'O', 'D', 'E'};
-
-static size_t padded(size_t dim)
-{
-    return (dim + 3) / 4 * 4;
-}
-
-size_t akin__code_bytes(const struct akin__rows *rows)
-{
-    return padded(rows->is.dim) + TAIL_BYTES;
-}
-
-float akin__code_scale(const struct akin__rows *rows, const uint8_t *record)
-{
-    float scale;
-    memcpy(&scale, record + padded(rows->is.dim), sizeof scale);
-    return scale;
-}
-
-uint32_t akin__code_crc(const struct akin__rows *rows, const uint8_t *record)
-{
-    return akin__load_le32(record + padded(rows->is.dim) + 4);
-}
 
 void akin__code_weights(const struct akin__rows *rows, int16_t *weights)
 {
@@ -56,22 +31,6 @@ void akin__code_weights(const struct akin__rows *rows, int16_t *weights)
     for (uint32_t i = 0; i < akin__byte_span(bytes); i++)
         weights[i] =
             (int16_t)(i < bytes ? (int16_t)(akin__scatter(i) >> 16) | 1 : 0);
-}
-
-/* The check that belongs to a record whose other bytes have this sum. */
-static uint32_t check_of(uint32_t sum, uint64_t row)
-{
-    return sum + CHECK_START + CHECK_ROW * (uint32_t)row;
-}
-
-akin_status akin__code_check(const struct akin__rows *rows, uint64_t row,
-                             const uint8_t *record, uint32_t sum,
-                             akin_error *err)
-{
-    if (akin__load_le32(record + padded(rows->is.dim) + 8) ==
-        check_of(sum, row))
-        return AKIN_OK;
-    return akin__code_damaged(rows, row, err);
 }
 
 akin_status akin__code_damaged(const struct akin__rows *rows, uint64_t row,
@@ -89,18 +48,19 @@ static void make_record(const struct akin__rows *rows, uint64_t row,
                         const float *unit, uint32_t crc, const int16_t *weights,
                         uint8_t *record)
 {
-    const size_t dim = rows->is.dim, codes = padded(dim);
+    const size_t dim = rows->is.dim, bytes = akin__code_bytes(rows);
+    struct akin__code_tail tail = {.crc = crc};
     float spread[AKIN_MAX_DIM];
     uint32_t sum = 0;
     memcpy(spread, unit, dim * sizeof *spread);
     akin__spread(dim, spread);
-    memset(record, 0, codes);
-    const float scale = akin__encode(dim, spread, record);
-    memcpy(record + codes, &scale, sizeof scale);
-    akin__store_le32(record + codes + 4, crc);
-    for (size_t i = 0; i < codes + 8; i++)
+    memset(record, 0, bytes);
+    tail.scale = akin__encode(dim, spread, record);
+    memcpy(record + bytes - sizeof tail, &tail, sizeof tail);
+    for (size_t i = 0; i < bytes - sizeof tail.check; i++)
         sum += (uint32_t)(record[i] * weights[i]);
-    akin__store_le32(record + codes + 8, check_of(sum, row));
+    tail.check = akin__code_check(sum, row);
+    memcpy(record + bytes - sizeof tail, &tail, sizeof tail);
 }
 
 /* ----------------------------------------------------------- file ------ */
@@ -199,7 +159,7 @@ akin_status akin__codes_make(struct akin__rows *rows, const akin_index *index,
 akin_status akin__codes_append(struct akin__rows *rows, uint64_t row,
                                const float *unit, uint32_t crc, akin_error *err)
 {
-    uint8_t record[AKIN_MAX_DIM + TAIL_BYTES];
+    uint8_t record[AKIN_MAX_DIM + sizeof(struct akin__code_tail)];
     int16_t weights[AKIN_MAX_DIM + 32];
     if (rows->codes.fd < 0)
         return AKIN_OK;

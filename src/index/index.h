@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "base/file.h"
 #include "base/thread.h"
@@ -141,17 +142,33 @@ akin_status akin__rows_append(struct akin__rows *rows, const float *vector,
 
 /* ------------------------------------------------------------- codes -- */
 
-/* Bytes of a record; where its parts are. */
-size_t akin__code_bytes(const struct akin__rows *rows);
-float akin__code_scale(const struct akin__rows *rows, const uint8_t *record);
-uint32_t akin__code_crc(const struct akin__rows *rows, const uint8_t *record);
-
-/* The weights [akin__byte_span] whose sum with a record's bytes its check is
- * made of, and AKIN_ECORRUPT unless a record has the check of `sum`. */
+/* What follows a row's codes in its record. */
+struct akin__code_tail {
+    float scale;
+    uint32_t crc; /* the row's */
+    uint32_t check;
+};
+/* Bytes of a record. */
+static inline size_t akin__code_bytes(const struct akin__rows *rows)
+{
+    return (rows->is.dim + 3) / 4 * 4 + sizeof(struct akin__code_tail);
+}
+/* The tail of a record of `bytes`. */
+static inline struct akin__code_tail akin__code_tail(const uint8_t *record,
+                                                     size_t bytes)
+{
+    struct akin__code_tail tail;
+    memcpy(&tail, record + bytes - sizeof tail, sizeof tail);
+    return tail;
+}
+/* The check of a row's record whose other bytes, each times its weight, add up
+ * to `sum`. Zeros are not right. */
+static inline uint32_t akin__code_check(uint32_t sum, uint64_t row)
+{
+    return sum + 0x414b494eu + 0x9e3779b1u * (uint32_t)row;
+}
+/* Those weights [akin__byte_span of a record less its check]. */
 void akin__code_weights(const struct akin__rows *rows, int16_t *weights);
-akin_status akin__code_check(const struct akin__rows *rows, uint64_t row,
-                             const uint8_t *record, uint32_t sum,
-                             akin_error *err);
 /* AKIN_ECORRUPT: what the record of `row` says is not so. */
 akin_status akin__code_damaged(const struct akin__rows *rows, uint64_t row,
                                akin_error *err);

@@ -277,20 +277,18 @@ static akin_status score_floats(struct engine *e, struct worker *w,
 static akin_status check_records(struct engine *e, struct worker *w,
                                  akin_error *err)
 {
-    const struct akin__rows *rows = e->scan->rows;
-    akin_status status = AKIN_OK;
     e->kernels->byte_sums(w->count, e->unit - 4, w->block, e->unit, e->numbers,
                           e->weights, w->sums);
-    for (size_t i = 0; i < w->count && !status; i++) {
-        const uint8_t *record = w->block + i * e->unit;
-        const uint32_t crc = akin__code_crc(rows, record);
-        status = akin__code_check(rows, w->row[i], record, w->sums[i][1], err);
-        if (!status && e->scan->live && crc != w->crc[i])
-            status = akin__code_damaged(rows, w->row[i], err);
-        w->crc[i] = crc;
-        w->scale[i] = akin__code_scale(rows, record);
+    for (size_t i = 0; i < w->count; i++) {
+        const struct akin__code_tail tail =
+            akin__code_tail(w->block + i * e->unit, e->unit);
+        if (tail.check != akin__code_check(w->sums[i][1], w->row[i]) ||
+            (e->scan->live && tail.crc != w->crc[i]))
+            return akin__code_damaged(e->scan->rows, w->row[i], err);
+        w->crc[i] = tail.crc;
+        w->scale[i] = tail.scale;
     }
-    return status;
+    return AKIN_OK;
 }
 
 static akin_status score_one(struct engine *e, struct worker *w,

@@ -641,18 +641,6 @@ static void swiglu(size_t n, const float *in, bool narrow, void *out)
 }
 
 #ifdef WIDEN_BYTES
-/* Lanes beyond 2^32 are cut off, as the sum is. */
-ALWAYS_INLINE uint32_t low_sum_of(ivec v)
-{
-    uint32_t lane[LANES];
-    memcpy(lane, &v, sizeof lane);
-    UNROLL for (int half = LANES / 2; half > 0; half /= 2)
-    {
-        UNROLL for (int i = 0; i < half; i++) lane[i] += lane[i + half];
-    }
-    return lane[0];
-}
-
 static void byte_sums(size_t rows, size_t n, const uint8_t *bytes,
                       size_t stride, const int16_t *numbers,
                       const int16_t *others, uint32_t (*sums)[2])
@@ -664,8 +652,8 @@ static void byte_sums(size_t rows, size_t n, const uint8_t *bytes,
             a = ADD_PRODUCTS(a, wide, numbers + i);
             b = ADD_PRODUCTS(b, wide, others + i);
         }
-        sums[r][0] = low_sum_of(a);
-        sums[r][1] = low_sum_of(b);
+        sums[r][0] = SUM_OF_INTS(a);
+        sums[r][1] = SUM_OF_INTS(b);
     }
 }
 #else

@@ -17,3 +17,13 @@
         (__m256i)(sum),                                                        \
         _mm256_madd_epi16((__m256i)(wide),                                     \
                           _mm256_loadu_si256((const __m256i *)(p)))))
+/* The lanes added up, modulo 2^32. */
+#define SUM_OF_INTS(v) sum_of_ints((__m256i)(v))
+static inline unsigned sum_of_ints(__m256i v)
+{
+    __m128i x = _mm_add_epi32(_mm256_castsi256_si128(v),
+                              _mm256_extracti128_si256(v, 1));
+    x = _mm_add_epi32(x, _mm_shuffle_epi32(x, 0x4e));
+    x = _mm_add_epi32(x, _mm_shuffle_epi32(x, 0xb1));
+    return (unsigned)_mm_cvtsi128_si32(x);
+}

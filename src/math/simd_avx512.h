@@ -18,3 +18,5 @@
     ((ivec)_mm512_add_epi32(                                                   \
         (__m512i)(sum),                                                        \
         _mm512_madd_epi16((__m512i)(wide), _mm512_loadu_si512(p))))
+/* The lanes added up, modulo 2^32. */
+#define SUM_OF_INTS(v) ((unsigned)_mm512_reduce_add_epi32((__m512i)(v)))
