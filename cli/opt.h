@@ -24,9 +24,10 @@ struct cli_values {
     /* 0: not given; else an akin_pool, and one more than an akin_exif, an
      * akin_precision and an akin_decode */
     int pool, exif, precision, decode;
-    akin_limits limits;  /* what a picture may cost; zero: not given */
-    unsigned precisions; /* bit p: --precision said akin_precision p */
-    bool json, strict, retry, normalize, errors, offline, accuracy;
+    akin_search_options search; /* but for its size and formats */
+    akin_limits limits;         /* what a picture may cost; zero: not given */
+    unsigned precisions;        /* bit p: --precision said akin_precision p */
+    bool exact, json, strict, retry, normalize, errors, offline, accuracy;
     char *const *word; /* [words]: what is no option */
     size_t words;
 };
@@ -44,7 +45,7 @@ struct cli_command {
     const char *example;   /* lines */
     size_t least, most;    /* words it takes; `least` alone: or any more */
     int (*run)(const struct cli_values *values);
-    struct cli_option options[16];          /* ended by one without name */
+    struct cli_option options[24];          /* ended by one without name */
     const struct cli_command *const *group; /* commands below it, or NULL */
 };
 

@@ -22,7 +22,8 @@ struct akin__answers {
         const char *model;
         const akin_match *match; /* [found], best first */
         size_t found;
-    } * ranking; /* [models] */
+        size_t offset; /* better ones that were left out */
+    } * ranking;       /* [models] */
 };
 
 /* What one run over a folder did. */
