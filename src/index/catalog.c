@@ -95,9 +95,8 @@ static akin_status catalog_fail(const struct akin__catalog *c, int rc,
     case SQLITE_NOTADB:
     case SQLITE_CORRUPT:
         return akin__fail(err, AKIN_ECORRUPT,
-                          "%s/catalog.db: damaged: %s; restore the folder "
-                          "from a copy, or delete it and index again",
-                          c->shown, sqlite3_errstr(rc));
+                          "%s/catalog.db: damaged: %s" AKIN__WAY_OUT, c->shown,
+                          sqlite3_errstr(rc));
     default:
         break;
     }
@@ -106,8 +105,7 @@ static akin_status catalog_fail(const struct akin__catalog *c, int rc,
     if (rc == SQLITE_IOERR_DATA)
         return akin__fail(err, AKIN_ECORRUPT,
                           "%s/catalog.db: damaged: page %lu has a wrong "
-                          "checksum; restore the folder from a copy, or "
-                          "delete it and index again",
+                          "checksum" AKIN__WAY_OUT,
                           c->shown, (unsigned long)akin__vfs_bad_page(c->db));
     return io_failure(c, rc, err);
 }
@@ -243,6 +241,27 @@ akin_status akin__sql_path(struct akin__catalog *c, sqlite3_stmt *statement,
                           "holds a zero",
                           c->shown, bytes);
     return AKIN_OK;
+}
+
+akin_status akin__catalog_pages(struct akin__catalog *c,
+                                void (*bad)(void *context, uint64_t page),
+                                void *context, akin_error *err)
+{
+    uint8_t page[AKIN__PAGE_BYTES];
+    sqlite3_file *file = NULL;
+    sqlite3_int64 bytes = 0;
+    int rc =
+        sqlite3_file_control(c->db, "main", SQLITE_FCNTL_FILE_POINTER, &file);
+    if (!rc)
+        rc = file->pMethods->xFileSize(file, &bytes);
+    for (sqlite3_int64 at = 0; !rc && at < bytes; at += AKIN__PAGE_BYTES) {
+        rc = file->pMethods->xRead(file, page, sizeof page, at);
+        if (rc == SQLITE_IOERR_DATA)
+            bad(context, (uint64_t)(at / AKIN__PAGE_BYTES) + 1);
+        if (rc == SQLITE_IOERR_DATA || rc == SQLITE_IOERR_SHORT_READ)
+            rc = SQLITE_OK;
+    }
+    return rc ? catalog_fail(c, rc, err) : AKIN_OK;
 }
 
 /* ---------------------------------------------------- opening ---------- */

@@ -36,11 +36,20 @@ void akin__code_weights(const struct akin__rows *rows, int16_t *weights)
 akin_status akin__code_damaged(const struct akin__rows *rows, uint64_t row,
                                akin_error *err)
 {
-    return akin__fail(err, AKIN_ECORRUPT,
-                      "%s: damaged: the codes of row %llu have a wrong check; "
-                      "delete this file, and the next `akin index` makes it "
-                      "anew",
-                      rows->codes.path, (unsigned long long)row);
+    return akin__fail(
+        err, AKIN_ECORRUPT,
+        "%s: damaged: the codes of row %llu are not right" AKIN__WAY_OUT,
+        rows->codes.path, (unsigned long long)row);
+}
+
+/* The check of a record. */
+static uint32_t check_of(const uint8_t *record, size_t bytes,
+                         const int16_t *weights, uint64_t row)
+{
+    uint32_t sum = 0;
+    for (size_t i = 0; i < bytes - sizeof(uint32_t); i++)
+        sum += (uint32_t)(record[i] * weights[i]);
+    return akin__code_check(sum, row);
 }
 
 /* The record of a row of floats `unit` with checksum `crc`. */
@@ -51,15 +60,12 @@ static void make_record(const struct akin__rows *rows, uint64_t row,
     const size_t dim = rows->is.dim, bytes = akin__code_bytes(rows);
     struct akin__code_tail tail = {.crc = crc};
     float spread[AKIN_MAX_DIM];
-    uint32_t sum = 0;
     memcpy(spread, unit, dim * sizeof *spread);
     akin__spread(dim, spread);
     memset(record, 0, bytes);
     tail.scale = akin__encode(dim, spread, record);
     memcpy(record + bytes - sizeof tail, &tail, sizeof tail);
-    for (size_t i = 0; i < bytes - sizeof tail.check; i++)
-        sum += (uint32_t)(record[i] * weights[i]);
-    tail.check = akin__code_check(sum, row);
+    tail.check = check_of(record, bytes, weights, row);
     memcpy(record + bytes - sizeof tail, &tail, sizeof tail);
 }
 
@@ -180,6 +186,30 @@ akin_status akin__codes_read(const struct akin__rows *rows, uint64_t first,
     return status == AKIN_EFORMAT ? AKIN_ECORRUPT : status;
 }
 
+akin_status akin__codes_hold(const struct akin__rows *rows, uint64_t row,
+                             const float *unit, akin_error *err)
+{
+    uint8_t record[AKIN_MAX_DIM + sizeof(struct akin__code_tail)];
+    uint8_t want[sizeof record];
+    int16_t weights[AKIN_MAX_DIM + 32];
+    const size_t bytes = akin__code_bytes(rows);
+    if (rows->codes.fd < 0)
+        return AKIN_OK;
+    const akin_status status = akin__codes_read(rows, row, 1, record, err);
+    if (status)
+        return status;
+    const struct akin__code_tail tail = akin__code_tail(record, bytes);
+    akin__code_weights(rows, weights);
+    memcpy(want, record, bytes);
+    if (unit)
+        make_record(rows, row, unit, akin__crc32(unit, akin__row_bytes(rows)),
+                    weights, want);
+    return tail.check == check_of(record, bytes, weights, row) &&
+                   memcmp(record, want, bytes) == 0
+               ? AKIN_OK
+               : akin__code_damaged(rows, row, err);
+}
+
 /* --------------------------------------------------------- rebuild ----- */
 
 enum { BLOCK_ROWS = 256 };
@@ -285,6 +315,17 @@ static akin_status restore(akin_index *index, size_t ordinal, akin_error *err)
 out:
     akin__free(real);
     akin__free(fresh);
+    return status;
+}
+
+akin_status akin__codes_remove(const akin_index *index, size_t ordinal,
+                               akin_error *err)
+{
+    char *real = akin__format("%s/codes-%zu.u8", index->real, ordinal);
+    const akin_status status =
+        real ? akin__remove(real, err)
+             : akin__fail(err, AKIN_ENOMEM, "%s: no memory", index->path);
+    akin__free(real);
     return status;
 }
 
