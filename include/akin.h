@@ -365,7 +365,7 @@ typedef struct akin_index_model {
     const char *precision;   /* "f32", "bf16" or "int8" */
     const char *fingerprint; /* 64 hexadecimal digits */
     uint32_t dim;
-    uint64_t images; /* rows that belong to a file */
+    uint64_t images; /* rows that belong to a file: akin_index_count */
 } akin_index_model;
 
 typedef struct akin_index_info {
@@ -374,6 +374,8 @@ typedef struct akin_index_info {
     akin_exif exif;
     akin_precision precision;
     akin_decode decode;
+    int empty; /* it knows no picture that could be read */
+    /* Only from akin_index_count, else 0: */
     uint64_t files;                /* pictures known, failed ones not counted */
     uint64_t failed;               /* files in the table of failures */
     uint64_t bytes;                /* on disk */
@@ -383,10 +385,15 @@ typedef struct akin_index_info {
     const char *const *root;       /* [roots] */
 } akin_index_info;
 
-/* What the index is; the pointers live until the index is closed or written. */
+/* What the index is; the pointers live until the index is closed or written.
+ * Takes as long for ten million pictures as for ten. */
 AKIN_API akin_status akin_index_describe(akin_index *index,
                                          akin_index_info *info,
                                          akin_error *err) AKIN_MUST_CHECK;
+
+/* The same, and how much is in it: goes through the whole catalog. */
+AKIN_API akin_status akin_index_count(akin_index *index, akin_index_info *info,
+                                      akin_error *err) AKIN_MUST_CHECK;
 
 /* Calls `visit` for each file that could not be read, in order of path. The
  * visitor calls nothing of this index. */

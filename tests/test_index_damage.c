@@ -22,7 +22,7 @@ static void add_failure(void *context, const char *path, const char *reason)
 static akin_status tell(akin_index *index, struct akin__text *text)
 {
     akin_index_info info;
-    akin_status status = akin_index_describe(index, &info, &err);
+    akin_status status = akin_index_count(index, &info, &err);
     if (status)
         return status;
     akin__text_addf(text, "%d files, %d failed, %d models, %d roots\n",

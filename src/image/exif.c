@@ -135,8 +135,19 @@ static void read_directory(struct exif *exif, uint32_t offset)
     }
 }
 
+/* Some formats, and some writers, leave JPEG's mark in front. */
+static void pass_mark(const uint8_t **bytes, size_t *count)
+{
+    static const uint8_t mark[6] = "Exif\0";
+    if (*count < sizeof mark || memcmp(*bytes, mark, sizeof mark) != 0)
+        return;
+    *bytes += sizeof mark;
+    *count -= sizeof mark;
+}
+
 static struct exif read_all(const uint8_t *bytes, size_t count)
 {
+    pass_mark(&bytes, &count);
     struct exif exif = {.bytes = bytes,
                         .count = count,
                         .date = INT64_MIN,

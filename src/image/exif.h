@@ -6,8 +6,8 @@
 
 /*
  * Into decode->orientation and decode->taken what a TIFF structure `bytes`
- * [count] says (an EXIF block without its "Exif\0\0"); what is not there or
- * makes no sense stays 1 and INT64_MIN.
+ * [count] says (an EXIF block, its "Exif\0\0" may stand before it); what is not
+ * there or makes no sense stays 1 and INT64_MIN.
  */
 void akin__exif_read(struct akin__decode *decode, const uint8_t *bytes,
                      size_t count);

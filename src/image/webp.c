@@ -91,13 +91,7 @@ static void find_exif(struct akin__decode *decode, WebPDemuxer *demux)
     WebPChunkIterator chunk;
     if (!WebPDemuxGetChunk(demux, "EXIF", 1, &chunk))
         return;
-    const uint8_t *bytes = chunk.chunk.bytes;
-    size_t count = chunk.chunk.size;
-    if (count > 6 && memcmp(bytes, "Exif\0", 6) == 0) {
-        bytes += 6;
-        count -= 6;
-    }
-    akin__exif_read(decode, bytes, count);
+    akin__exif_read(decode, chunk.chunk.bytes, chunk.chunk.size);
     WebPDemuxReleaseChunkIterator(&chunk);
 }
 

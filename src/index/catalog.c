@@ -401,6 +401,8 @@ static akin_status check_identity(struct akin__catalog *c,
                           "up to %d; use a newer akin",
                           c->shown, (long long)version, AKIN__INDEX_VERSION);
     }
+    c->version =
+        mode == AKIN__CATALOG_READ ? (int)version : AKIN__INDEX_VERSION;
     AKIN_TRY(check_tables(c, version, err));
     if (version < AKIN__INDEX_VERSION)
         status = bring_up(c, mode, err);

@@ -24,6 +24,7 @@ enum { AKIN__CATALOG_PATH_MAX = 500 };
 struct akin__catalog {
     sqlite3 *db;
     const char *shown;      /* the path that messages name; the index's */
+    int version;            /* of the layout, when it was opened */
     sqlite3_stmt *kept[32]; /* statements, prepared at first use */
 };
 
