@@ -294,7 +294,7 @@ const struct cli_command cli_search = {
                 {"top", "answers of each model (3)"},
                 {"offset", "leave out the best N: with -k the next page"},
                 {"min-score", "only answers that score at least 0.9, or 90%"},
-                {"cut", "only answers with at least R of the best's cosine"},
+                {"cut", "only answers with R of the best one's cosine"},
                 {"path", "only files whose path, as shown, matches"},
                 {"taken", "only taken in 2019, 2019-05..2020-02, 2019-05-04.."},
                 {"size", "only files of so many bytes: 100k..2M, 1M.."},

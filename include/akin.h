@@ -493,7 +493,7 @@ typedef struct akin_search_options {
  * [count][k], found [count]. The options choose files before anything is
  * compared, so k answers come back where there are k.
  * The answers are those of exact cosine. Codes can miss one, in a thousand
- * million, by chance: docs/decisions/0009.
+ * million, by chance: docs/decisions/0010.
  */
 AKIN_API akin_status akin_index_search_many(
     akin_index *index, const char *model, const float *vectors, size_t count,
