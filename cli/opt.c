@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "cli.h"
+#include "range.h"
 
 enum kind {
     FLAG,
@@ -25,6 +26,9 @@ enum kind {
     LIMIT,
     COSINE,
     EXCLUDE,
+    NUMBERS, /* a range into two uint64_t, one after the other */
+    DATES,   /* the same into two int64_t */
+    SHARE,
     HELP
 };
 
@@ -48,6 +52,17 @@ static const struct known {
      offsetof(struct cli_values, action)},
     {"yes", 0, NULL, FLAG, offsetof(struct cli_values, yes)},
     {"top", 'k', "N", COUNT, offsetof(struct cli_values, k)},
+    {"offset", 0, "N", COUNT, offsetof(struct cli_values, search.offset)},
+    {"path", 0, "GLOB", TEXT, offsetof(struct cli_values, search.path)},
+    {"taken", 0, "DATES", DATES,
+     offsetof(struct cli_values, search.taken_least)},
+    {"size", 0, "RANGE", NUMBERS,
+     offsetof(struct cli_values, search.bytes_least)},
+    {"pixels", 0, "RANGE", NUMBERS,
+     offsetof(struct cli_values, search.pixels_least)},
+    {"min-score", 0, "S", SHARE, offsetof(struct cli_values, search.min_score)},
+    {"cut", 0, "R", SHARE, offsetof(struct cli_values, search.cut)},
+    {"exact", 0, NULL, FLAG, offsetof(struct cli_values, exact)},
     {"html", 0, "PAGE", TEXT, offsetof(struct cli_values, html)},
     {"format", 0, "FORMAT", TEXT, offsetof(struct cli_values, format)},
     {"output", 'o', "FILE", TEXT, offsetof(struct cli_values, output)},
@@ -73,7 +88,7 @@ static const struct known {
 enum {
     KNOWN = sizeof known / sizeof *known,
     FIRST = 256,         /* above every letter */
-    MOST_COUNT = 1000000 /* of -k and --threads */
+    MOST_COUNT = 1000000 /* of -k, --offset and --threads */
 };
 
 static const struct known *find_known(const char *name)
@@ -340,6 +355,38 @@ static int take_limit(struct cli_values *values, const char *text)
                      text);
 }
 
+static int take_numbers(struct cli_values *values, const struct known *option,
+                        const char *text)
+{
+    uint64_t *range = (uint64_t *)(void *)((char *)values + option->at);
+    if (cli_range_numbers(text, &range[0], &range[1]))
+        return 0;
+    return cli_wrong(values,
+                     "--%s %s is no range such as 100k..2M, 1M.. or ..1M",
+                     option->name, text);
+}
+
+static int take_dates(struct cli_values *values, const struct known *option,
+                      const char *text)
+{
+    int64_t *range = (int64_t *)(void *)((char *)values + option->at);
+    if (cli_range_dates(text, &range[0], &range[1]))
+        return 0;
+    return cli_wrong(values,
+                     "--%s %s is no date or range such as 2019, 2019-05..2020 "
+                     "or 2019-05-04..",
+                     option->name, text);
+}
+
+static int take_share(struct cli_values *values, const struct known *option,
+                      const char *text)
+{
+    if (cli_share(text, (double *)(void *)((char *)values + option->at)))
+        return 0;
+    return cli_wrong(values, "--%s %s is no share such as 0.9 or 90%%",
+                     option->name, text);
+}
+
 static int take(struct cli_values *values, const struct known *option,
                 const char *text)
 {
@@ -359,6 +406,12 @@ static int take(struct cli_values *values, const struct known *option,
         return take_limit(values, text);
     case PRECISION:
         return take_precision(values, option, text);
+    case NUMBERS:
+        return take_numbers(values, option, text);
+    case DATES:
+        return take_dates(values, option, text);
+    case SHARE:
+        return take_share(values, option, text);
     case TEXT:
         *(const char **)(void *)at = text;
         return 0;

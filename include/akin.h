@@ -522,6 +522,39 @@ AKIN_API akin_status akin_index_search(akin_index *index, const char *model,
                                        akin_match *matches, size_t *found,
                                        akin_error *err) AKIN_MUST_CHECK;
 
+/* Which files may be answers, and how many; zero or NULL means any, or all. */
+typedef struct akin_search_options {
+    size_t size;
+    int exact;     /* compare with every row in float32; else, in an index that
+                      is large, bytes tell first which rows need that */
+    size_t offset; /* leave out so many of the best: the next page */
+    double min_score; /* answers that score at least so much, 0 to 1 */
+    double cut;       /* answers whose cosine is at least so many times that of
+                         the best one, the first page's first; 0 to 1. Nothing
+                         is cut where the best is 0 or less */
+    const char *path; /* a shell glob (fnmatch, * takes slashes too) that the
+                         path, as akin_match has it, must match */
+    const char *formats; /* "jpeg,png": the names of akin_image_info */
+    uint64_t bytes_least, bytes_most;   /* of the file */
+    uint64_t pixels_least, pixels_most; /* width * height */
+    /* When it was taken, in seconds since 1970 by the camera's clock, both
+     * ends included; where not both are 0, files without a date are out. */
+    int64_t taken_least, taken_most;
+} akin_search_options;
+
+/*
+ * The same for `count` vectors [count][dim], which are answered faster together
+ * than one by one, among the files that `options` (NULL: all) let pass: matches
+ * [count][k], found [count]. The options choose files before anything is
+ * compared, so k answers come back where there are k.
+ * The answers are those of exact cosine. Codes can miss one, in a thousand
+ * million, by chance: docs/decisions/0010.
+ */
+AKIN_API akin_status akin_index_search_many(
+    akin_index *index, const char *model, const float *vectors, size_t count,
+    size_t k, const akin_search_options *options, akin_match *matches,
+    size_t *found, akin_error *err) AKIN_MUST_CHECK;
+
 /* ------------------------------------------------------------- copies -- */
 
 typedef struct akin_dups akin_dups; /* immutable after open: may be shared */

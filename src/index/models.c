@@ -110,7 +110,7 @@ akin_status akin__model_read(const akin_index *index, sqlite3_stmt *s,
     };
     akin_status status = AKIN_OK;
     memset(rows, 0, sizeof *rows);
-    rows->file.fd = -1;
+    rows->file.fd = rows->codes.fd = -1;
     AKIN_CHECK(ordinal < AKIN__MAX_MODELS &&
                    sqlite3_column_int64(s, 0) == (int64_t)ordinal &&
                    count >= 0 && count <= UINT32_MAX &&
@@ -166,6 +166,8 @@ akin_status akin__models_load(akin_index *index, struct akin__side *side,
         side->model[i].committed = (uint64_t)count;
         side->model[i].staged = 0;
         AKIN_TRY(akin__rows_check_size(&side->model[i], err));
+        AKIN_TRY(akin__codes_open(&side->model[i], index, i,
+                                  side == &index->write, err));
     }
 out:
     akin__sql_end(s);
@@ -272,7 +274,7 @@ static akin_status add_model(akin_index *index, const akin_index_model *is,
                err, AKIN_EUSAGE, "model %s has dimension %lu (limit %d)",
                is->name, (unsigned long)is->dim, AKIN_MAX_DIM);
     memset(rows, 0, sizeof *rows);
-    rows->file.fd = -1;
+    rows->file.fd = rows->codes.fd = -1;
     rows->making = making;
     AKIN_TRY(copy_model(&rows->is, is, err));
     AKIN_TRY(akin__rows_make(rows, index, side->models, err));

@@ -214,8 +214,11 @@ static akin_status add_ranking(struct akin__page *page,
     akin_status status = AKIN_OK;
     add(page, "<section><h2>");
     add_escaped(page, ranking->model);
-    add(page, ranking->found ? "</h2>\n<ol>\n"
-                             : "</h2>\n<p class=\"nothing\">nothing found</p>");
+    if (ranking->found)
+        akin__text_addf(&page->text, "</h2>\n<ol start=\"%zu\">\n",
+                        ranking->offset + 1);
+    else
+        add(page, "</h2>\n<p class=\"nothing\">nothing found</p>");
     for (size_t i = 0; i < ranking->found && !status; i++)
         status = add_match(page, &ranking->match[i], err);
     add(page, ranking->found ? "</ol></section>\n" : "</section>\n");

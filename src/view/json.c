@@ -76,7 +76,8 @@ static json_t *ranking_of(const struct akin__ranking *ranking)
     json_t *object = json_object(), *results = json_array();
     int bad = akin__json_set_path(object, "model", ranking->model);
     for (size_t i = 0; i < ranking->found; i++)
-        bad |= append(results, result(i + 1, &ranking->match[i]));
+        bad |= append(results,
+                      result(ranking->offset + i + 1, &ranking->match[i]));
     bad |= set(object, "results", results);
     return whole(object, bad);
 }
