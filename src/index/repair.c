@@ -114,6 +114,7 @@ static akin_status settle_model(struct repair *r, size_t m, akin_error *err)
 {
     struct akin__rows *rows = &r->model[m], probe = *rows;
     akin_error ignored;
+    probe.codes = (struct akin__file){.fd = -1}; /* they are rows' own */
     if (!r->kept[m])
         rows->committed = probe.committed = 0;
     if (!akin__rows_open(&probe, r->check.index, m, false, &ignored)) {
