@@ -45,6 +45,7 @@ struct search {
     struct akin__page page;
     akin_decoder *decoder; /* of the page's pictures */
     bool paged;            /* the page is open */
+    bool any;              /* a query had an answer */
     size_t told;           /* queries answered */
 };
 
@@ -127,6 +128,7 @@ static int tell(struct search *s, size_t number)
                                             .match = s->match + at * s->k,
                                             .found = s->found[at],
                                             .offset = s->filter.options.offset};
+        s->any = s->any || s->found[at];
     }
     if (s->paged && akin__page_add(&s->page, &answers, &err) != AKIN_OK)
         code = cli_fail(ABOUT_OUTPUT, &err);
@@ -261,6 +263,10 @@ static int search(struct search *s)
         return code;
     code = cli_embed_pictures(s->values, &s->models, answer, s);
     const int last = code <= CLI_PARTLY ? ask(s) : 0;
+    if (!code && !last && !s->any) {
+        cli_say("%s: no picture in it is an answer", s->path);
+        code = CLI_PARTLY;
+    }
     return close_page(s, last ? last : code);
 }
 
@@ -301,7 +307,7 @@ const struct cli_command cli_search = {
                 {"min-score", "only answers that score at least 0.9, or 90%"},
                 {"cut", "only answers with R of the best one's cosine"},
                 {"path", "only files whose path, as shown, matches"},
-                {"taken", "only taken in 2019, 2019-05..2020-02, 2019-05-04.."},
+                {"taken", "only taken then: 2019, 2019-05..2020-02, 2021.."},
                 {"size", "only files of so many bytes: 100k..2M, 1M.."},
                 {"pixels", "only pictures of so many pixels: 1M.."},
                 {"format", "only files that are jpeg, or jpeg,png"},
