@@ -184,3 +184,21 @@ out:
     akin__free(bytes);
     return status;
 }
+
+akin_status akin__weights_row(const struct akin__weights *weights,
+                              const char *name, uint64_t row, size_t n,
+                              float *out, akin_error *err)
+{
+    const struct akin__safetensors *shard = NULL;
+    struct akin__tensor part = *find(weights, name, &shard);
+    const size_t size = part.dtype == AKIN__F32 ? 4 : 2;
+    /* Halves lie in the second half of `out` until they are made wider, from
+     * the first on: none is overwritten before it is read. */
+    uint8_t *bytes = (uint8_t *)(void *)out + (4 - size) * n;
+    part.bytes = n * size;
+    part.offset += row * part.bytes;
+    const akin_status status = akin__safetensors_read(shard, &part, bytes, err);
+    if (!status)
+        widen(&part, bytes, out);
+    return status;
+}

@@ -39,4 +39,12 @@ akin_status akin__weights_load(const struct akin__weights *weights,
                                const char *name, float *out,
                                struct akin__hash *hash, akin_error *err);
 
+/*
+ * Row `row` of such a tensor whose rows have n elements, as float32 into `out`
+ * [n]. Takes no memory. AKIN_EIO, AKIN_EFORMAT.
+ */
+akin_status akin__weights_row(const struct akin__weights *weights,
+                              const char *name, uint64_t row, size_t n,
+                              float *out, akin_error *err);
+
 #endif
