@@ -18,6 +18,8 @@ struct cli_values {
     const char *command;           /* "search", "model pull" */
     const char *model[CLI_MODELS]; /* [models] */
     size_t models;
+    const char **text; /* [texts], each a --text */
+    size_t texts;
     const char *index, *html, *output, *format, *revision;
     size_t k;       /* 0: not given */
     size_t threads; /* 0: not given */
