@@ -299,8 +299,8 @@ const struct cli_command cli_embed = {
     .arguments = "FILE..|--text TEXT.. [options]",
     .summary = "the vectors of pictures or texts, as NumPy array or JSON",
     .detail = "A file that cannot be read has no row; with npy, FILE.paths "
-              "names the rows.\nTexts have rows in the order given. A text's "
-              "vector compares with CLIP's of pictures.",
+              "names the rows.\nA text's vector compares with those that the "
+              "same CLIP gives pictures.",
     .example = "  akin embed *.jpg --model clip --format npy -o clip.npy\n"
                "  akin embed --text \"a red apple\" --model clip "
                "--format tokens",
@@ -308,8 +308,7 @@ const struct cli_command cli_embed = {
     .run = run,
     .options = {{"model", "known name, hub id or folder; jsonl: or several"},
                 {"text", "a text instead of files: once or several times"},
-                {"format", "npy (float32 [rows, dim]), jsonl (the usual) or "
-                           "tokens"},
+                {"format", "npy (float32 [rows, dim]), jsonl, or tokens"},
                 {"output", "the file to write; jsonl: stdout without it"},
                 {"normalize", "scale each vector to length one"},
                 {"pool", "DINOv2's tokens to one vector (mean)"},
