@@ -39,6 +39,7 @@ static const struct known {
     {"format", 0, "FORMAT", TEXT, offsetof(struct cli_values, format)},
     {"output", 'o', "FILE", TEXT, offsetof(struct cli_values, output)},
     {"revision", 0, "REV", TEXT, offsetof(struct cli_values, revision)},
+    {"pictures", 0, "FOLDER", TEXT, offsetof(struct cli_values, pictures)},
     {"normalize", 0, NULL, FLAG, offsetof(struct cli_values, normalize)},
     {"errors", 0, NULL, FLAG, offsetof(struct cli_values, errors)},
     {"strict", 0, NULL, FLAG, offsetof(struct cli_values, strict)},

@@ -374,6 +374,36 @@ AKIN_API akin_status akin_model_verify(const char *name,
                                        const akin_verify_options *options,
                                        akin_error *err) AKIN_MUST_CHECK;
 
+/* A number or a vector that was published of a model. */
+typedef struct akin_figure {
+    const char *name;
+    double difference;   /* between what was published and what akin gives */
+    double limit;        /* the figure holds up to this */
+    const char *skipped; /* NULL, or why it was not recomputed */
+} akin_figure;
+
+typedef struct akin_figures_options {
+    size_t size;
+    const char *revision;
+    const char *pictures; /* a folder with what was published (docs/models.md);
+                             NULL: only what needs no picture is recomputed */
+    int threads;          /* that load and pack; 0: all processors */
+    void (*visit)(void *context, const akin_figure *figure);
+    void *context;
+} akin_figures_options;
+
+/*
+ * Recompute in float32 what was published of openai/clip-vit-base-patch32 and
+ * facebook/dinov2-base, if `name` has their weights: the published file, by its
+ * hash, or CLIP's class embedding, by its own. *published says whether. A
+ * figure that does not hold is AKIN_EMODEL, after all have been recomputed;
+ * errors of akin_model_open.
+ */
+AKIN_API akin_status akin_model_figures(const char *name,
+                                        const akin_figures_options *options,
+                                        int *published,
+                                        akin_error *err) AKIN_MUST_CHECK;
+
 /* ------------------------------------------------------------ indexes -- */
 
 typedef struct akin_index akin_index; /* one writer, many readers */

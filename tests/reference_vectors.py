@@ -75,7 +75,8 @@ class Facts:
     patch: int
     eps: float
     act: str             # 'quick_gelu' or 'gelu' (the exact one)
-    pool: str            # 'cls', 'mean' over all tokens, 'patches'
+    pool: str            # 'cls', 'mean' over all tokens, 'patches',
+                         # 'none': every token
     final_norm: bool     # a last norm over the tokens
     registers: int = 0
     swiglu: bool = False
@@ -346,6 +347,8 @@ def dinov2(w, x, f):
             w, p, layer_norm(w, p + 'norm2', h, f), f)
     if f.final_norm:
         h = layer_norm(w, 'layernorm', h, f)
+    if f.pool == 'none':
+        return h
     if f.pool == 'cls':
         return h[0]
     return h.mean(0) if f.pool == 'mean' else h[1 + f.registers:].mean(0)

@@ -118,7 +118,8 @@ static akin_status build_image(akin_model *model,
     akin_status status = AKIN_OK;
     AKIN_TRY(read_config(model, false, &config, err));
     AKIN_TRY(read_preprocess(model, &config, err));
-    AKIN_TRY(akin__weights_open(&model->weights, &model->place, err));
+    if (!model->weights)
+        AKIN_TRY(akin__weights_open(&model->weights, &model->place, err));
     AKIN_TRY(build(model, &model->network, &config, options, err));
     AKIN_TRY(fingerprint(model, err));
 out:
@@ -134,8 +135,7 @@ static akin_status build_text(akin_model *model,
     AKIN_TRY(read_config(model, true, &config, err));
     AKIN_TRY(akin__tokenizer_open(&model->tokenizer, &model->place,
                                   config.vocabulary, err));
-    if (!model->weights)
-        AKIN_TRY(akin__weights_open(&model->weights, &model->place, err));
+    AKIN_TRY(akin__weights_open(&model->weights, &model->place, err));
     AKIN_TRY(build(model, &model->reader, &config, options, err));
 out:
     return status;
@@ -175,11 +175,12 @@ akin_status akin_model_open(akin_model **out, const char *name,
     model->exif = options->exif;
     model->decode = options->decode;
     model->tower = options->tower;
-    if (options->tower != AKIN_TOWER_TEXT)
-        AKIN_TRY(build_image(model, options, err));
+    /* Texts first: what cannot read says so at once. */
     if (options->tower != AKIN_TOWER_IMAGE)
         AKIN_TRY(build_text(model, options, err));
-    else
+    if (options->tower != AKIN_TOWER_TEXT)
+        AKIN_TRY(build_image(model, options, err));
+    if (options->tower == AKIN_TOWER_IMAGE)
         akin__weights_close(&model->weights);
     *out = model;
     model = NULL;

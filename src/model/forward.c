@@ -505,6 +505,11 @@ void akin__stream_run(struct akin__stream *s, size_t count, const float *pixels,
     }
 }
 
+const float *akin__stream_tokens(const struct akin__stream *s)
+{
+    return s->x;
+}
+
 /* One token's row of the embedding, and its place, into x [D]. */
 static akin_status look_up(const struct akin__network *n, int32_t id,
                            size_t place, float *x, akin_error *err)

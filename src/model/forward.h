@@ -32,6 +32,10 @@ void akin__stream_watch(struct akin__stream *stream, akin__see *see,
 void akin__stream_run(struct akin__stream *stream, size_t count,
                       const float *pixels, float *vectors);
 
+/* What the last run left of its first image: DINOv2's last_hidden_state [T][D],
+ * where the pool takes more than the class token. */
+const float *akin__stream_tokens(const struct akin__stream *stream);
+
 /*
  * Texts, of a text network: ids of one after the other, each up to the token
  * whose place becomes the vector; lengths [count], together at most batch *

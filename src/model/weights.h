@@ -8,12 +8,16 @@
 #define AKIN_MODEL_WEIGHTS_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "akin.h"
 #include "base/hash.h"
 #include "model/place.h"
 
 struct akin__weights;
+
+/* IEEE 754 half precision. */
+float akin__from_f16(uint16_t half);
 
 /* Open model.safetensors, or the shards that model.safetensors.index.json
  * names. Every header is checked here, no tensor is read. */

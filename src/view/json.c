@@ -293,13 +293,32 @@ json_t *akin__json_file(const akin_model_file *file)
     return whole(object, bad);
 }
 
-json_t *akin__json_verdict(const char *model, const char *reason, json_t *files)
+json_t *akin__json_figure(const akin_figure *figure)
+{
+    json_t *object = json_object();
+    const bool known = !figure->skipped;
+    int bad = set_text(object, "figure", figure->name);
+    bad |= set(object, "holds",
+               known ? json_boolean(figure->difference <= figure->limit)
+                     : json_null());
+    bad |= set(object, "difference",
+               known ? json_real(figure->difference) : json_null());
+    bad |= set(object, "limit", known ? json_real(figure->limit) : json_null());
+    bad |= set_text(object, "skipped", figure->skipped);
+    return whole(object, bad);
+}
+
+json_t *akin__json_verdict(const char *model, const char *reason, json_t *files,
+                           int published, json_t *figures)
 {
     json_t *object = json_object();
     int bad = set_text(object, "model", model);
     bad |= set(object, "whole", json_boolean(!reason));
     bad |= set_text(object, "reason", reason);
     bad |= set(object, "files", files);
+    bad |= set(object, "published",
+               published < 0 ? json_null() : json_boolean(published));
+    bad |= set(object, "figures", figures);
     return whole(object, bad);
 }
 

@@ -51,10 +51,12 @@ json_t *akin__json_folder(const char *model, const char *folder,
 /* One file of model verify. */
 json_t *akin__json_file(const akin_model_file *file);
 
-/* One element of model verify's "models"; `files`, taken, are of
- * akin__json_file. */
-json_t *akin__json_verdict(const char *model, const char *reason,
-                           json_t *files);
+/* One element of model verify's "models"; `files` and `figures`, taken, are of
+ * akin__json_file and akin__json_figure. `published`: 1, 0, or -1 when it was
+ * not looked at. */
+json_t *akin__json_verdict(const char *model, const char *reason, json_t *files,
+                           int published, json_t *figures);
+json_t *akin__json_figure(const akin_figure *figure);
 
 /* One line of bench, and one of bench --accuracy. */
 json_t *akin__json_speed(const struct akin__speed *speed);
