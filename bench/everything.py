@@ -13,6 +13,7 @@ PART, all of them without it, in this order:
   accuracy  int8 against ONNX Runtime's, over 400 photos (accuracy_peers.py)
   article   files to index against the article's loop (against_article.py)
   photo     decoding and preparing photos against Pillow (photo.py)
+  text      CLIP's text tower against ONNX Runtime, padded (text.py)
 
 Each part measures its contenders in turns; read the ratios, not the rates of
 one part beside those of another. With --json a line for each figure, with its
@@ -61,8 +62,13 @@ def photo(told):
                   *['--rounds', '1'] * told.quick)
 
 
+def text(told):
+    return script('text.py', *told.how,
+                  *['--seconds', '0.1', '--rounds', '1'] * told.quick)
+
+
 PARTS = {part.__name__: part
-         for part in (gemm, network, accuracy, article, photo)}
+         for part in (gemm, network, accuracy, article, photo, text)}
 
 
 def documents(text):

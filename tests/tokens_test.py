@@ -20,7 +20,7 @@ MERGES = ('data', 'goldens', 'clip-vit-base-patch32',
           'bpe_simple_vocab_16e6.txt.gz')
 
 
-def write_clip(folder):
+def write_tokenizer(folder):
     """CLIP's tokenizer files, from the list that OpenAI published."""
     with gzip.open(support.shared(*MERGES), 'rt', encoding='utf-8') as f:
         merges = f.read().split('\n')[1:49152 - 256 - 2 + 1]
@@ -33,7 +33,6 @@ def write_clip(folder):
         json.dump({t: i for i, t in enumerate(vocabulary)}, f)
     with open(f'{folder}/merges.txt', 'w', encoding='utf-8') as f:
         f.write('\n'.join(('#version: 0.2', *merges, '')))
-    write_model(folder)
 
 
 def write_model(folder):
@@ -70,6 +69,12 @@ def tokens(folder, texts, code=0):
 def samples(name):
     with open(SAMPLES, encoding='utf-8') as f:
         return [(bytes.fromhex(text), ids) for text, ids in json.load(f)[name]]
+
+
+def write_clip(folder):
+    """The same in the folder of a model."""
+    write_tokenizer(folder)
+    write_model(folder)
 
 
 class Tokens(unittest.TestCase):
