@@ -29,8 +29,9 @@ static int version(int argc, char **argv)
 int main(int argc, char **argv)
 {
     static const struct cli_command *const commands[] = {
-        &cli_compare, &cli_index, &cli_search, &cli_embed, &cli_export,
-        &cli_info,    &cli_model, &cli_bench,  NULL,
+        &cli_compare, &cli_index, &cli_search, &cli_embed,
+        &cli_export,  &cli_info,  &cli_verify, &cli_repair,
+        &cli_model,   &cli_bench, NULL,
     };
     if (argc < 2) {
         fputs(first_steps, stdout);

@@ -112,6 +112,8 @@ static int run(const struct cli_values *values)
         code = cli_index_open(values->words ? values->word[0] : values->index,
                               &path, &index, &info);
     if (!code)
+        code = cli_index_count(index, &info);
+    if (!code)
         code = find_model(values, path, &info, &model);
     if (!code)
         code = write_file(values, index, path, model, format,

@@ -131,6 +131,8 @@ static int run(const struct cli_values *values)
     char *path;
     int code = cli_index_open(values->words ? values->word[0] : values->index,
                               &path, &index, &info);
+    if (!code)
+        code = cli_index_count(index, &info);
     if (!code && values->json)
         code = print_json(path, index, &info, values->errors);
     else if (!code)

@@ -366,7 +366,7 @@ static const struct cli_command cli_pull = {
                 {"json", "one document: docs/models.md"}},
 };
 
-static const struct cli_command cli_verify = {
+static const struct cli_command cli_model_verify = {
     .name = "verify",
     .arguments = "NAME.. [options]",
     .summary = "compare every file with its hash, and figures with others'",
@@ -395,7 +395,7 @@ static const struct cli_command cli_path = {
 };
 
 static const struct cli_command *const models[] = {
-    &cli_list, &cli_pull, &cli_verify, &cli_path, NULL};
+    &cli_list, &cli_pull, &cli_model_verify, &cli_path, NULL};
 
 const struct cli_command cli_model = {
     .name = "model",

@@ -197,7 +197,7 @@ static int search(struct search *s)
     int code = check_words(s->values);
     if (!code)
         code = cli_index_open(s->values->index, &s->path, &s->index, &s->info);
-    if (!code && (!s->info.models || !s->info.files))
+    if (!code && (!s->info.models || s->info.empty))
         return nothing_in(s);
     if (!code)
         code = cli_models_open_for(&s->models, s->values, s->path, &s->info,

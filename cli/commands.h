@@ -5,6 +5,6 @@
 #include "opt.h"
 
 extern const struct cli_command cli_compare, cli_index, cli_search, cli_embed,
-    cli_export, cli_info, cli_model, cli_bench;
+    cli_export, cli_info, cli_model, cli_bench, cli_verify, cli_repair;
 
 #endif

@@ -64,6 +64,13 @@ int cli_index_open(const char *given, char **path, akin_index **index,
     return status ? cli_fail(ABOUT_INDEX, &err) : 0;
 }
 
+int cli_index_count(akin_index *index, akin_index_info *info)
+{
+    akin_error err;
+    return akin_index_count(index, info, &err) ? cli_fail(ABOUT_INDEX, &err)
+                                               : 0;
+}
+
 const char *cli_nearer(const char *path, const char *here)
 {
     const size_t length = here ? strlen(here) : 0;

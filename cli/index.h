@@ -15,6 +15,9 @@ int cli_index_path(const char *given, int make, char **path);
 int cli_index_open(const char *given, char **path, akin_index **index,
                    akin_index_info *info);
 
+/* Count what is in it; an exit code. */
+int cli_index_count(akin_index *index, akin_index_info *info);
+
 /*
  * `path` as it is nicest to read: what lies below the current folder without
  * the way to it. `here` is that folder's absolute path or NULL.

@@ -114,6 +114,9 @@ typedef struct akin_image_info {
     char warning[256];                /* empty, or why the picture is partial */
     uint32_t full_width, full_height; /* upright, before AKIN_DECODE_FAST made
                                          the picture smaller; else its own */
+    int64_t taken; /* EXIF DateTimeOriginal, else DateTime, in seconds since
+                      1970 as if the camera's clock were UTC; INT64_MIN: not
+                      known */
 } akin_image_info;
 
 /*
@@ -434,7 +437,7 @@ typedef struct akin_index_model {
     const char *precision;   /* "f32", "bf16" or "int8" */
     const char *fingerprint; /* 64 hexadecimal digits */
     uint32_t dim;
-    uint64_t images; /* rows that belong to a file */
+    uint64_t images; /* rows that belong to a file: akin_index_count */
 } akin_index_model;
 
 typedef struct akin_index_info {
@@ -443,6 +446,8 @@ typedef struct akin_index_info {
     akin_exif exif;
     akin_precision precision;
     akin_decode decode;
+    int empty; /* it knows no picture that could be read */
+    /* Only from akin_index_count, else 0: */
     uint64_t files;                /* pictures known, failed ones not counted */
     uint64_t failed;               /* files in the table of failures */
     uint64_t bytes;                /* on disk */
@@ -452,10 +457,15 @@ typedef struct akin_index_info {
     const char *const *root;       /* [roots] */
 } akin_index_info;
 
-/* What the index is; the pointers live until the index is closed or written. */
+/* What the index is; the pointers live until the index is closed or written.
+ * Takes as long for ten million pictures as for ten. */
 AKIN_API akin_status akin_index_describe(akin_index *index,
                                          akin_index_info *info,
                                          akin_error *err) AKIN_MUST_CHECK;
+
+/* The same, and how much is in it: goes through the whole catalog. */
+AKIN_API akin_status akin_index_count(akin_index *index, akin_index_info *info,
+                                      akin_error *err) AKIN_MUST_CHECK;
 
 /* Calls `visit` for each file that could not be read, in order of path. The
  * visitor calls nothing of this index. */
@@ -463,6 +473,55 @@ AKIN_API akin_status akin_index_failures(
     akin_index *index,
     void (*visit)(void *context, const char *path, const char *reason),
     void *context, akin_error *err) AKIN_MUST_CHECK;
+
+/* What a check found, and what a repair kept. */
+typedef struct akin_check_report {
+    uint64_t problems;    /* each was given to akin_check_options.problem */
+    uint64_t pictures;    /* in the index: checked, or kept by a repair */
+    uint64_t rows;        /* vectors whose checksums held */
+    uint64_t dead;        /* rows that no file has any more: no problem */
+    uint64_t uncommitted; /* rows of a writer that was stopped: no problem */
+    uint64_t lost;        /* by a repair: pictures that lack a vector now, or
+                             are known no more; akin_index_update embeds them */
+} akin_check_report;
+
+typedef struct akin_check_options {
+    size_t size;
+    akin_progress_fn progress; /* "rows" */
+    /* One line for each problem; `path` is the picture that it touches, or NULL
+     * when it is none or many. */
+    void (*problem)(void *context, const char *text, const char *path);
+    void *context;
+} akin_check_options;
+
+/*
+ * Read all of the index at `path` and compare it with its checksums and with
+ * itself: every page of the catalog and its structure, every row that a file
+ * has, the heads and sizes of row files, and what the tables say of each other.
+ * Writes nothing; works while another process writes, of one commit.
+ * AKIN_ECORRUPT when there are problems, after all has been looked at; errors
+ * of akin_index_open otherwise; AKIN_ECANCELLED. `options`, `report` and `err`
+ * may be NULL.
+ */
+AKIN_API akin_status akin_index_verify(const char *path,
+                                       const akin_check_options *options,
+                                       akin_check_report *report,
+                                       akin_error *err) AKIN_MUST_CHECK;
+
+/*
+ * Make the index at `path` whole again with all that still holds: a new catalog
+ * is written beside the old from every record that can be read and every row
+ * whose checksum holds, and put in its place at once; the old one stays as
+ * catalog.db.damaged. What was lost is told to `problem`, and embedded again by
+ * the next akin_index_update. An index that is whole is left as it is. Killed
+ * at any moment it leaves the old index or the new one. AKIN_ECORRUPT when
+ * nothing can be kept, because not even the table of models can be read; other
+ * errors as akin_index_open for writing.
+ */
+AKIN_API akin_status akin_index_repair(const char *path,
+                                       const akin_check_options *options,
+                                       akin_check_report *report,
+                                       akin_error *err) AKIN_MUST_CHECK;
 
 typedef struct akin_match {
     const char *path; /* lives until the index is closed or written */

@@ -153,7 +153,7 @@ static inline struct akin__entry find(akin_index *index, const char *name)
 static inline uint64_t count_files(akin_index *index)
 {
     akin_index_info info;
-    EXPECT_INT(akin_index_describe(index, &info, &err), AKIN_OK);
+    EXPECT_INT(akin_index_count(index, &info, &err), AKIN_OK);
     return info.files;
 }
 

@@ -11,10 +11,11 @@
  *
  * MODE is letters: e upright as EXIF says (else as stored), s strict, f a fast
  * decode, t two more columns: the milliseconds of reading and decoding, and
- * those of preparing; and then nothing for the RGB bytes, or C / D for the
- * float32 input of CLIP / DINOv2, or c / d for the same as bytes before the
- * arithmetic, written to OUT ("-": not at all). A MODE of FILE:/... takes
- * preprocessor_config.json from there.
+ * those of preparing, h two more: the perceptual hash in hexadecimal and
+ * when the picture was taken, in seconds since 1970 or "-"; then nothing for
+ * the RGB bytes, or C / D for the float32 input of CLIP / DINOv2, or c / d for
+ * the same as bytes before the arithmetic, written to OUT ("-": not at all). A
+ * MODE of FILE:/... takes preprocessor_config.json from there.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,6 +23,7 @@
 
 #include "akin.h"
 #include "base/clock.h"
+#include "image/phash.h"
 #include "image/preprocess.h"
 
 static double prepared_ms; /* of the last write_input */
@@ -72,6 +74,19 @@ static akin_status write_input(const akin_image *image, const char *mode,
     return status;
 }
 
+static void print_details(const akin_image *image, const akin_image_info *info)
+{
+    uint8_t hash[AKIN__HASH_BYTES];
+    akin__phash(image, hash);
+    putchar('\t');
+    for (size_t i = 0; i < sizeof hash; i++)
+        printf("%02x", hash[i]);
+    if (info->taken == INT64_MIN)
+        printf("\t-");
+    else
+        printf("\t%lld", (long long)info->taken);
+}
+
 static void answer(const char *mode, const char *out, const char *path)
 {
     const int config = strncmp(mode, "FILE:", 5) == 0;
@@ -99,6 +114,8 @@ static void answer(const char *mode, const char *out, const char *path)
                info.format, info.warning, info.full_width, info.full_height);
     if (!status && !config && strchr(mode, 't'))
         printf("\t%.3f\t%.3f", decoded_ms, prepared_ms);
+    if (!status && !config && strchr(mode, 'h'))
+        print_details(&image, &info);
     if (!status)
         putchar('\n');
     fflush(stdout);

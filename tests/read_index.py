@@ -18,7 +18,7 @@ def read_index(folder, model):
     check_pages(folder + b'/catalog.db')
     db = sqlite3.connect(folder + b'/catalog.db')
     assert db.execute('PRAGMA application_id').fetchone() == (0x616b696e,)
-    assert db.execute('PRAGMA user_version').fetchone() == (1,)
+    assert db.execute('PRAGMA user_version').fetchone() in ((1,), (2,))
     ordinal, dim, rows, fingerprint = db.execute(
         'SELECT ordinal, dim, rows, fingerprint FROM models WHERE name = ?',
         (model,)).fetchone()

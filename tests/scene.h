@@ -167,7 +167,7 @@ static inline uint64_t files_in_index(void)
     akin_index_info info = {0};
     EXPECT_INT(akin_index_open(&index, "photos.akin", AKIN_INDEX_READ, &error),
                AKIN_OK);
-    EXPECT_INT(akin_index_describe(index, &info, &error), AKIN_OK);
+    EXPECT_INT(akin_index_count(index, &info, &error), AKIN_OK);
     akin_index_close(&index);
     return info.files;
 }

@@ -15,6 +15,7 @@
 #include "base/hash.h"
 #include "image/exif.h"
 #include "image/limits.h"
+#include "image/phash.h"
 #include "image/preprocess.h"
 #include "image/turn.h"
 #include "tap.h"
@@ -188,27 +189,34 @@ static size_t make_exif(int big, uint32_t tag, uint32_t type, uint32_t value)
     return 26;
 }
 
+static uint32_t orientation_of(const uint8_t *bytes, size_t count)
+{
+    struct akin__decode decode = {.orientation = 1};
+    akin__exif_read(&decode, bytes, count);
+    return decode.orientation;
+}
+
 static void exif_orientation_is_read_in_both_byte_orders(void)
 {
     for (int big = 0; big < 2; big++)
         for (uint32_t o = 1; o <= 8; o++) {
             const size_t count = make_exif(big, 0x112, 3, o);
-            EXPECT_INT(akin__exif_orientation(file, count), o);
+            EXPECT_INT(orientation_of(file, count), o);
         }
 }
 
 static void exif_orientation_may_be_a_long(void)
 {
-    EXPECT_INT(akin__exif_orientation(file, make_exif(1, 0x112, 4, 6)), 6);
+    EXPECT_INT(orientation_of(file, make_exif(1, 0x112, 4, 6)), 6);
 }
 
 static void exif_without_a_usable_orientation_means_upright(void)
 {
-    EXPECT_INT(akin__exif_orientation(file, make_exif(0, 0x112, 3, 9)), 1);
-    EXPECT_INT(akin__exif_orientation(file, make_exif(0, 0x112, 3, 0)), 1);
-    EXPECT_INT(akin__exif_orientation(file, make_exif(0, 0x112, 2, 6)), 1);
-    EXPECT_INT(akin__exif_orientation(file, make_exif(0, 0x113, 3, 6)), 1);
-    EXPECT_INT(akin__exif_orientation((const uint8_t *)"II*\0", 4), 1);
+    EXPECT_INT(orientation_of(file, make_exif(0, 0x112, 3, 9)), 1);
+    EXPECT_INT(orientation_of(file, make_exif(0, 0x112, 3, 0)), 1);
+    EXPECT_INT(orientation_of(file, make_exif(0, 0x112, 2, 6)), 1);
+    EXPECT_INT(orientation_of(file, make_exif(0, 0x113, 3, 6)), 1);
+    EXPECT_INT(orientation_of((const uint8_t *)"II*\0", 4), 1);
 }
 
 static void exif_that_is_cut_anywhere_is_survived(void)
@@ -217,7 +225,7 @@ static void exif_that_is_cut_anywhere_is_survived(void)
     for (size_t count = 0; count < whole; count++) {
         uint8_t *copy = malloc(count ? count : 1);
         memcpy(copy, file, count);
-        EXPECT_INT(akin__exif_orientation(copy, count), count < 22 ? 1 : 6);
+        EXPECT_INT(orientation_of(copy, count), count < 22 ? 1 : 6);
         free(copy);
     }
 }
@@ -226,9 +234,9 @@ static void exif_offsets_beyond_the_block_are_not_followed(void)
 {
     const size_t count = make_exif(0, 0x112, 3, 6);
     put(4, 0xfffffff0, 4, 0);
-    EXPECT_INT(akin__exif_orientation(file, count), 1);
+    EXPECT_INT(orientation_of(file, count), 1);
     put(4, (uint32_t)count, 4, 0);
-    EXPECT_INT(akin__exif_orientation(file, count), 1);
+    EXPECT_INT(orientation_of(file, count), 1);
 }
 
 static void exif_entries_beyond_the_limit_are_not_read(void)
@@ -242,7 +250,7 @@ static void exif_entries_beyond_the_limit_are_not_read(void)
             put(12 + 12 * i, 3, 2, 0);
             put(18 + 12 * i, 6, 2, 0);
         }
-        EXPECT_INT(akin__exif_orientation(file, sizeof file),
+        EXPECT_INT(orientation_of(file, sizeof file),
                    before < AKIN__EXIF_ENTRIES ? 6 : 1);
     }
 }
@@ -679,9 +687,62 @@ static void the_working_memory_is_used_again(void)
     akin__preprocess_scratch_free(&scratch);
 }
 
+/* --------------------------------------------- perceptual hash -------- */
+
+/* Rectangles of many sizes: a picture whose turns all differ. */
+static akin_image draw_scene(uint32_t width, uint32_t height)
+{
+    const size_t stride = 3 * (size_t)width;
+    akin_image scene = {width, height, stride, calloc(height, stride)};
+    unsigned seed = 5;
+    for (int i = 0; i < 60; i++) {
+        uint32_t part[4];
+        for (int j = 0; j < 4; j++)
+            part[j] = (seed = seed * 1103515245 + 12345) >> 16 & 0xff;
+        const uint32_t x = part[0] * width / 300, y = part[1] * height / 300;
+        for (uint32_t dy = 0; dy < height / 6 && y + dy < height; dy++)
+            for (uint32_t dx = 0; dx < part[3] * width / 900 && x + dx < width;
+                 dx++)
+                memset(scene.pixels + (y + dy) * stride + 3 * (x + dx),
+                       (int)part[2], 3);
+    }
+    return scene;
+}
+
+static void a_turned_picture_is_near_and_only_when_turns_are_tried(void)
+{
+    akin_image scene = draw_scene(160, 160);
+    uint8_t upright[AKIN__HASH_BYTES], turned[AKIN__HASH_BYTES];
+    akin__phash(&scene, upright);
+    EXPECT_INT(akin__hash_distance(upright, upright), 0);
+    for (uint32_t orientation = 2; orientation <= 8; orientation++) {
+        akin_image other = draw_scene(160, 160);
+        akin__turn(&other, &scene, orientation);
+        akin__phash(&other, turned);
+        EXPECT(akin__hash_distance(upright, turned) > 60);
+        EXPECT(akin__hash_distance_turned(upright, turned) <= 20);
+        akin_image_free(&other);
+    }
+    akin_image_free(&scene);
+}
+
+static void a_picture_without_structure_is_like_no_other(void)
+{
+    akin_image scene = draw_scene(50, 40);
+    uint8_t hash[AKIN__HASH_BYTES], none[AKIN__HASH_BYTES];
+    akin__phash(&scene, hash);
+    memset(scene.pixels, 77, scene.stride * scene.height);
+    akin__phash(&scene, none);
+    EXPECT_INT(akin__hash_distance(none, none), AKIN__HASH_BITS);
+    EXPECT_INT(akin__hash_distance_turned(hash, none), AKIN__HASH_BITS);
+    akin_image_free(&scene);
+}
+
 int main(void)
 {
     RUN(exif_orientation_is_read_in_both_byte_orders);
+    RUN(a_turned_picture_is_near_and_only_when_turns_are_tried);
+    RUN(a_picture_without_structure_is_like_no_other);
     RUN(exif_orientation_may_be_a_long);
     RUN(exif_without_a_usable_orientation_means_upright);
     RUN(exif_that_is_cut_anywhere_is_survived);

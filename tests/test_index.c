@@ -142,7 +142,7 @@ static void a_second_model_is_added_to_what_a_file_has(void)
     EXPECT_INT(find(index, "a.jpg").rows, 3);
     commit(index);
     akin_index_info info;
-    EXPECT_INT(akin_index_describe(index, &info, &err), AKIN_OK);
+    EXPECT_INT(akin_index_count(index, &info, &err), AKIN_OK);
     EXPECT_INT(info.models, 2);
     EXPECT_STR(info.model[1].name, "dinov2");
     EXPECT_INT(info.model[0].images, 1);

@@ -22,7 +22,7 @@ static void add_failure(void *context, const char *path, const char *reason)
 static akin_status tell(akin_index *index, struct akin__text *text)
 {
     akin_index_info info;
-    akin_status status = akin_index_describe(index, &info, &err);
+    akin_status status = akin_index_count(index, &info, &err);
     if (status)
         return status;
     akin__text_addf(text, "%d files, %d failed, %d models, %d roots\n",
@@ -438,7 +438,8 @@ static void a_flipped_bit_of_the_rows_is_seen(void)
     flip_each("rows-0.f32", 1);
 }
 
-static void cut_each(const char *name, size_t stride)
+/* A cut into the last `spare` bytes may be without effect. */
+static void cut_each(const char *name, size_t stride, size_t spare)
 {
     char *whole = make_whole();
     char path[64];
@@ -447,7 +448,7 @@ static void cut_each(const char *name, size_t stride)
     uint8_t *bytes = bytes_of(at(path), &count);
     for (size_t i = 0; i < count; i += stride) {
         write_bytes(at(path), bytes, i);
-        EXPECT_INT(same_or_refused(whole, i), 2);
+        EXPECT(same_or_refused(whole, i) >= (i < count - spare ? 2 : 1));
     }
     akin__free(bytes);
     akin__free(whole);
@@ -456,12 +457,13 @@ static void cut_each(const char *name, size_t stride)
 
 static void a_catalog_cut_short_is_seen(void)
 {
-    cut_each("catalog.db", 509);
+    /* The last page is one of the details, which no answer here needs. */
+    cut_each("catalog.db", 509, 4096);
 }
 
 static void rows_cut_short_are_seen(void)
 {
-    cut_each("rows-0.f32", 1);
+    cut_each("rows-0.f32", 1, 0);
 }
 
 static void missing_rows_are_named(void)

@@ -114,7 +114,7 @@ static void an_index_of_a_newer_version_is_told_apart(void)
     set_version(at("x.akin/catalog.db"), 7);
     EXPECT_INT(refusal("x.akin", AKIN_INDEX_READ), AKIN_EINDEX);
     EXPECT(says("x.akin", ": has version 7 of the index, this akin reads "
-                          "version 1; use a newer akin"));
+                          "up to 2; use a newer akin"));
     EXPECT_INT(refusal("x.akin", AKIN_INDEX_CREATE), AKIN_EINDEX);
     clean();
 }

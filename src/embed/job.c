@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/memory.h"
+#include "image/phash.h"
 
 /*
  * When staged work is committed: a commit syncs three files, 10 to 100 ms on a
@@ -63,6 +64,9 @@ static void adopt(struct akin__job *job, const struct akin__entry *twin)
     job->next.height = twin->height;
     memcpy(job->next.format, twin->format, sizeof twin->format);
     memcpy(job->next.reason, twin->reason, sizeof twin->reason);
+    job->next.looked = twin->looked;
+    job->next.taken = twin->taken;
+    memcpy(job->next.hash, twin->hash, sizeof twin->hash);
 }
 
 /*
@@ -140,7 +144,7 @@ static akin_status put(struct akin__job *job, akin_error *err)
             run->report->model[i].images++;
         }
     job->next.id = job->known.id;
-    if (!job->moved || job->needed)
+    if (!job->moved || job->needed || !job->known.looked)
         status = akin__index_put(run->index, job->path, &job->next, vectors,
                                  run->ordinals, job->same_as, err);
     if (status)
@@ -178,18 +182,27 @@ akin_status akin__job_recognise(struct akin__job *job, akin_error *err)
     akin_status status = take_index(job->line, err);
     if (!status)
         status = recognise(job, err);
-    if (!status && !job->needed)
+    if (!status && akin__job_knows_all(job))
         status = put(job, err);
     return give_index(job->line, status, err);
 }
 
-void akin__job_describe(struct akin__job *job, const akin_image_info *info)
+bool akin__job_knows_all(const struct akin__job *job)
+{
+    return !job->needed && job->next.looked;
+}
+
+void akin__job_describe(struct akin__job *job, const akin_image *image,
+                        const akin_image_info *info)
 {
     struct akin__entry *next = &job->next;
     next->width = info->full_width;
     next->height = info->full_height;
     snprintf(next->format, sizeof next->format, "%s", info->format);
     snprintf(next->reason, sizeof next->reason, "%s", info->warning);
+    next->taken = info->taken;
+    akin__phash(image, next->hash);
+    next->looked = true;
 }
 
 akin_status akin__job_put(struct akin__job *job, akin_error *err)

@@ -43,13 +43,17 @@ struct akin__job {
 akin_status akin__job_begin(struct akin__job *job, struct akin__line *line,
                             const struct akin__handed *file, akin_error *err);
 
-/* What the catalog knows of job->next.content. When no vector is needed the
- * job is put. */
+/* What the catalog knows of job->next.content. When that is all, the job is
+ * put. */
 akin_status akin__job_recognise(struct akin__job *job, akin_error *err);
+/* Whether the picture need not be decoded: no vector is needed, and what else
+ * is kept of it is known. */
+bool akin__job_knows_all(const struct akin__job *job);
 
 /* What is to be remembered of the picture. Its size is that of the file's
  * picture; fast decoding gives a smaller image. */
-void akin__job_describe(struct akin__job *job, const akin_image_info *info);
+void akin__job_describe(struct akin__job *job, const akin_image *image,
+                        const akin_image_info *info);
 
 /* Stage the entry with the vectors that were needed. */
 akin_status akin__job_put(struct akin__job *job, akin_error *err);

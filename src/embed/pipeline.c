@@ -203,7 +203,7 @@ static akin_status decode_and_place(struct worker *worker,
     file->bytes = NULL;
     if (status)
         return status;
-    akin__job_describe(job, &info);
+    akin__job_describe(job, &image, &info);
     status = place(worker, job, &image, cause);
     akin_image_free(&image);
     return status;
@@ -268,7 +268,7 @@ static akin_status go_on(struct worker *worker, struct akin__job *job,
 {
     akin_error cause;
     akin_status status = akin__job_recognise(job, err);
-    if (status || !job->needed)
+    if (status || akin__job_knows_all(job))
         return status;
     status = open_lanes(worker, err);
     if (status)

@@ -33,8 +33,10 @@ static enum akin__state judge_file(const struct akin__run *run,
         const bool again = run->options.retry || entry->retryable || !same;
         return again ? AKIN__CHANGED : AKIN__SILENT;
     }
-    return same && !(run->wanted & ~entry->rows) ? AKIN__UNCHANGED
-                                                 : AKIN__CHANGED;
+    /* What version 1 of the layout did not keep is looked up once. */
+    return same && entry->looked && !(run->wanted & ~entry->rows)
+               ? AKIN__UNCHANGED
+               : AKIN__CHANGED;
 }
 
 static akin_status add_gone(struct akin__run *run,

@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "image/decoder.h"
+#include "image/exif.h"
 
 /* Three planes and alpha, and RGBA of them. */
 enum { BYTES_A_PIXEL = 8 };
@@ -86,6 +87,7 @@ static akin_status decode_frame(struct akin__decode *decode,
     if (result != AVIF_RESULT_OK)
         return broken(decode, result);
     decode->orientation = orientation_of(image);
+    akin__exif_date(decode, image->exif.data, image->exif.size);
     status = akin__image_new(decode, image->width, image->height);
     return status ? status : make_rgb(decode, image);
 }
@@ -95,7 +97,7 @@ akin_status akin__decode_avif(struct akin__decode *decode)
     avifDecoder *decoder = avifDecoderCreate();
     if (!decoder)
         return broken(decode, AVIF_RESULT_OUT_OF_MEMORY);
-    decoder->ignoreExif = decoder->ignoreXMP = AVIF_TRUE;
+    decoder->ignoreXMP = AVIF_TRUE;
     /* What old encoders left out, as Pillow forgives it. */
     decoder->strictFlags &=
         ~(avifStrictFlags)(AVIF_STRICT_CLAP_VALID | AVIF_STRICT_PIXI_REQUIRED);

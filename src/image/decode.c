@@ -144,6 +144,7 @@ static void describe(const struct akin__format *format,
     info->full_width = sideways ? info->stored_height : info->stored_width;
     info->full_height = sideways ? info->stored_width : info->stored_height;
     info->orientation = decode->orientation;
+    info->taken = decode->taken;
     memcpy(info->warning, decode->warning, sizeof info->warning);
 }
 
@@ -164,12 +165,16 @@ akin_status akin_image_decode(akin_image *image, const void *bytes,
                               size_t count, const akin_decode_options *options,
                               akin_image_info *info, akin_error *err)
 {
-    struct akin__decode decode = {
-        .bytes = bytes, .count = count, .orientation = 1, .err = err};
+    struct akin__decode decode = {.bytes = bytes,
+                                  .count = count,
+                                  .orientation = 1,
+                                  .taken = INT64_MIN,
+                                  .err = err};
     akin_image_info unused, *about = info ? info : &unused;
     memset(image, 0, sizeof *image);
     memset(about, 0, sizeof *about);
     about->orientation = 1;
+    about->taken = INT64_MIN;
 
     akin_status status = prepare(&decode, options);
     if (status)

@@ -26,6 +26,7 @@ struct akin__decode {
     uint32_t full_width; /* of the stored picture, set by a decoder that made */
     uint32_t full_height; /* fewer pixels; 0: the image's own */
     uint32_t orientation; /* how to turn it, 1 to 8 as in EXIF */
+    int64_t taken;        /* akin_image_info.taken */
     bool always_turn;     /* it is not EXIF's: turn without asking */
     char warning[256];    /* empty, or what is wrong with the picture */
     akin_error *err;

@@ -8,8 +8,12 @@
 
 #include <libheif/heif.h>
 
+#include "base/cursor.h"
 #include "base/error.h"
+#include "base/memory.h"
 #include "image/decoder.h"
+#include "image/exif.h"
+#include "image/limits.h"
 
 /* YCbCr planes and libheif's RGB, in bytes a pixel. */
 enum { BYTES_A_PIXEL = 5 };
@@ -69,6 +73,26 @@ static akin_status decode_picture(struct akin__decode *decode,
     return status;
 }
 
+/* The date of the first EXIF block, which begins with the length of what
+ * stands before its TIFF structure. Which way is up HEIF itself says. */
+static void find_date(struct akin__decode *decode,
+                      const struct heif_image_handle *handle)
+{
+    heif_item_id id;
+    if (heif_image_handle_get_list_of_metadata_block_IDs(handle, "Exif", &id,
+                                                         1) != 1)
+        return;
+    const size_t count = heif_image_handle_get_metadata_size(handle, id);
+    uint8_t *block =
+        count < 4 || count > AKIN__EXIF_BYTES ? NULL : akin__alloc(count, 1);
+    if (block && !heif_image_handle_get_metadata(handle, id, block).code) {
+        struct akin__cursor c = akin__cursor(block, count);
+        if (akin__take(&c, akin__take_uint(&c, 4, true)))
+            akin__exif_date(decode, c.at, akin__left(&c));
+    }
+    akin__free(block);
+}
+
 akin_status akin__decode_heif(struct akin__decode *decode)
 {
     struct heif_image_handle *handle = NULL;
@@ -84,6 +108,8 @@ akin_status akin__decode_heif(struct akin__decode *decode)
         error = heif_context_get_primary_image_handle(context, &handle);
     status =
         error.code ? broken(decode, error) : decode_picture(decode, handle);
+    if (!status)
+        find_date(decode, handle);
     heif_image_handle_release(handle);
     heif_context_free(context);
     return status;

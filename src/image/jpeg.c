@@ -109,10 +109,10 @@ static void on_skip(j_decompress_ptr jpeg, long bytes)
 }
 
 /* The EXIF block of the first APP1 segment that holds one. */
-static uint32_t find_orientation(const uint8_t *bytes, size_t count)
+static void find_exif(struct akin__decode *decode)
 {
     enum { SOS = 0xda, EOI = 0xd9, APP1 = 0xe1, RST0 = 0xd0, SOI = 0xd8 };
-    struct akin__cursor c = akin__cursor(bytes, count);
+    struct akin__cursor c = akin__cursor(decode->bytes, decode->count);
     while (!c.bad) {
         if (akin__take_uint(&c, 1, true) != 0xff)
             continue;
@@ -126,10 +126,11 @@ static uint32_t find_orientation(const uint8_t *bytes, size_t count)
         const uint32_t length = akin__take_uint(&c, 2, true);
         const uint8_t *segment = akin__take(&c, length < 2 ? 0 : length - 2);
         if (marker == APP1 && segment && length >= 8 &&
-            memcmp(segment, "Exif\0", 6) == 0)
-            return akin__exif_orientation(segment + 6, length - 8);
+            memcmp(segment, "Exif\0", 6) == 0) {
+            akin__exif_read(decode, segment + 6, length - 8);
+            return;
+        }
     }
-    return 1;
 }
 
 /* What libjpeg keeps while it decodes: the coefficients of every component if
@@ -320,7 +321,7 @@ akin_status akin__decode_jpeg(struct akin__decode *decode)
     r.errors.emit_message = on_message;
     r.errors.output_message = on_output;
     r.progress.progress_monitor = on_progress;
-    decode->orientation = find_orientation(decode->bytes, decode->count);
+    find_exif(decode);
 
     const akin_status status = run(&r);
     jpeg_destroy_decompress(&r.jpeg);

@@ -122,7 +122,7 @@ static akin_status walk_chunks(struct reader *r)
                               "PNG's %s has a wrong checksum",
                               header ? "header" : "palette");
         if (memcmp(name, "eXIf", 4) == 0)
-            decode->orientation = akin__exif_orientation(data, length);
+            akin__exif_read(decode, data, length);
     }
 }
 

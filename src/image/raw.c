@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "image/decoder.h"
+#include "image/exif.h"
 
 /* libraw's flags that keep it from printing; their names differ by version. */
 enum { NO_MEMORY_MESSAGES = 1, NO_DATA_MESSAGES = 2 };
@@ -71,6 +72,9 @@ static akin_status decode_preview(struct akin__decode *decode,
                             "camera raw without a preview that akin reads");
     if (!status && decode->orientation == 1)
         decode->orientation = orientation_of(raw);
+    /* Most of them are TIFF files, with the date that the camera gave. */
+    if (!status)
+        akin__exif_date(decode, decode->bytes, decode->count);
     return status;
 }
 

@@ -18,6 +18,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "image/decoder.h"
+#include "image/exif.h"
 
 enum { MAX_PLANES = 4 };
 
@@ -381,6 +382,7 @@ akin_status akin__decode_tiff(struct akin__decode *decode)
     if (status)
         return status;
     read_tags(&r);
+    akin__exif_date(decode, decode->bytes, decode->count);
     status = akin__image_new(decode, r.width, r.height);
     if (!status)
         status = is_plain(&r) ? read_blocks(&r) : read_rgba(&r);

@@ -86,18 +86,12 @@ static akin_status decode_frame(struct akin__decode *decode,
     return decode_part(decode, &config, data);
 }
 
-static void find_orientation(struct akin__decode *decode, WebPDemuxer *demux)
+static void find_exif(struct akin__decode *decode, WebPDemuxer *demux)
 {
     WebPChunkIterator chunk;
     if (!WebPDemuxGetChunk(demux, "EXIF", 1, &chunk))
         return;
-    const uint8_t *bytes = chunk.chunk.bytes;
-    size_t count = chunk.chunk.size;
-    if (count > 6 && memcmp(bytes, "Exif\0", 6) == 0) {
-        bytes += 6;
-        count -= 6;
-    }
-    decode->orientation = akin__exif_orientation(bytes, count);
+    akin__exif_read(decode, chunk.chunk.bytes, chunk.chunk.size);
     WebPDemuxReleaseChunkIterator(&chunk);
 }
 
@@ -111,7 +105,7 @@ akin_status akin__decode_webp(struct akin__decode *decode)
     if (!demux)
         return akin__fail(decode->err, AKIN_EFORMAT,
                           "WebP: its chunks make no picture");
-    find_orientation(decode, demux);
+    find_exif(decode, demux);
     status = akin__image_new(decode, WebPDemuxGetI(demux, WEBP_FF_CANVAS_WIDTH),
                              WebPDemuxGetI(demux, WEBP_FF_CANVAS_HEIGHT));
     if (!status && !WebPDemuxGetFrame(demux, 1, &frame))

@@ -46,7 +46,12 @@ static const char *const tables[] = {
     "row INTEGER NOT NULL, crc INTEGER NOT NULL, "
     "PRIMARY KEY(file, model)) WITHOUT ROWID",
     "CREATE TABLE roots(path BLOB NOT NULL PRIMARY KEY) WITHOUT ROWID",
+    "CREATE INDEX row_files ON rows(model, row)",
+    "CREATE TABLE details(file INTEGER PRIMARY KEY, taken INTEGER, "
+    "hash BLOB NOT NULL)",
 };
+/* How many of them a catalog of each version has, from version 1 on. */
+static const size_t tables_of[] = {5, COUNT(tables)};
 
 static akin_status io_failure(const struct akin__catalog *c, int rc,
                               akin_error *err)
@@ -90,9 +95,8 @@ static akin_status catalog_fail(const struct akin__catalog *c, int rc,
     case SQLITE_NOTADB:
     case SQLITE_CORRUPT:
         return akin__fail(err, AKIN_ECORRUPT,
-                          "%s/catalog.db: damaged: %s; restore the folder "
-                          "from a copy, or delete it and index again",
-                          c->shown, sqlite3_errstr(rc));
+                          "%s/catalog.db: damaged: %s" AKIN__WAY_OUT, c->shown,
+                          sqlite3_errstr(rc));
     default:
         break;
     }
@@ -101,8 +105,7 @@ static akin_status catalog_fail(const struct akin__catalog *c, int rc,
     if (rc == SQLITE_IOERR_DATA)
         return akin__fail(err, AKIN_ECORRUPT,
                           "%s/catalog.db: damaged: page %lu has a wrong "
-                          "checksum; restore the folder from a copy, or "
-                          "delete it and index again",
+                          "checksum" AKIN__WAY_OUT,
                           c->shown, (unsigned long)akin__vfs_bad_page(c->db));
     return io_failure(c, rc, err);
 }
@@ -240,6 +243,27 @@ akin_status akin__sql_path(struct akin__catalog *c, sqlite3_stmt *statement,
     return AKIN_OK;
 }
 
+akin_status akin__catalog_pages(struct akin__catalog *c,
+                                void (*bad)(void *context, uint64_t page),
+                                void *context, akin_error *err)
+{
+    uint8_t page[AKIN__PAGE_BYTES];
+    sqlite3_file *file = NULL;
+    sqlite3_int64 bytes = 0;
+    int rc =
+        sqlite3_file_control(c->db, "main", SQLITE_FCNTL_FILE_POINTER, &file);
+    if (!rc)
+        rc = file->pMethods->xFileSize(file, &bytes);
+    for (sqlite3_int64 at = 0; !rc && at < bytes; at += AKIN__PAGE_BYTES) {
+        rc = file->pMethods->xRead(file, page, sizeof page, at);
+        if (rc == SQLITE_IOERR_DATA)
+            bad(context, (uint64_t)(at / AKIN__PAGE_BYTES) + 1);
+        if (rc == SQLITE_IOERR_DATA || rc == SQLITE_IOERR_SHORT_READ)
+            rc = SQLITE_OK;
+    }
+    return rc ? catalog_fail(c, rc, err) : AKIN_OK;
+}
+
 /* ---------------------------------------------------- opening ---------- */
 
 /* Why a file that cannot be read as a catalog is none: its first 100 bytes,
@@ -283,15 +307,12 @@ static akin_status execute(struct akin__catalog *c, const char *sql,
     return rc ? catalog_fail(c, rc, err) : AKIN_OK;
 }
 
-static akin_status make_tables(struct akin__catalog *c, akin_error *err)
+/* Make the tables from `first` on and say which version that is, at once. */
+static akin_status add_tables(struct akin__catalog *c, size_t first,
+                              akin_error *err)
 {
-    int reserved = AKIN__PAGE_RESERVED;
-    akin_status status = execute(c, "PRAGMA page_size = 4096", err);
-    if (status)
-        return status;
-    sqlite3_file_control(c->db, "main", SQLITE_FCNTL_RESERVE_BYTES, &reserved);
-    status = execute(c, "PRAGMA auto_vacuum = 0; BEGIN IMMEDIATE", err);
-    for (size_t i = 0; !status && i < COUNT(tables); i++)
+    akin_status status = execute(c, "BEGIN IMMEDIATE", err);
+    for (size_t i = first; !status && i < COUNT(tables); i++)
         status = execute(c, tables[i], err);
     char *numbers = akin__format("PRAGMA application_id = %d; "
                                  "PRAGMA user_version = %d; COMMIT",
@@ -304,15 +325,28 @@ static akin_status make_tables(struct akin__catalog *c, akin_error *err)
     return status;
 }
 
-/* That the tables are ours and nothing else is there. */
-static akin_status check_tables(struct akin__catalog *c, akin_error *err)
+static akin_status make_tables(struct akin__catalog *c, akin_error *err)
 {
+    int reserved = AKIN__PAGE_RESERVED;
+    akin_status status = execute(c, "PRAGMA page_size = 4096", err);
+    if (status)
+        return status;
+    sqlite3_file_control(c->db, "main", SQLITE_FCNTL_RESERVE_BYTES, &reserved);
+    status = execute(c, "PRAGMA auto_vacuum = 0", err);
+    return status ? status : add_tables(c, 0, err);
+}
+
+/* That the tables are ours, as of `version`, and nothing else is there. */
+static akin_status check_tables(struct akin__catalog *c, int64_t version,
+                                akin_error *err)
+{
+    const size_t want = tables_of[version - 1];
     sqlite3_stmt *statement = NULL;
     bool row = true;
     size_t same = 0, all = 0;
     akin_status status = AKIN_OK;
     AKIN_TRY(akin__sql(c, &statement, err,
-                       "SELECT sql FROM sqlite_schema WHERE sql NOT NULL "
+                       "SELECT sql FROM main.sqlite_schema WHERE sql NOT NULL "
                        "ORDER BY rowid",
                        ""));
     for (;;) {
@@ -320,20 +354,33 @@ static akin_status check_tables(struct akin__catalog *c, akin_error *err)
         if (!row)
             break;
         const char *sql = (const char *)sqlite3_column_text(statement, 0);
-        if (all < COUNT(tables) && sql && strcmp(sql, tables[all]) == 0)
+        if (all < want && sql && strcmp(sql, tables[all]) == 0)
             same++;
         all++;
     }
-    AKIN_CHECK(same == COUNT(tables) && all == same, err, AKIN_ECORRUPT,
-               "%s/catalog.db: its tables are not those of version %d",
-               c->shown, AKIN__INDEX_VERSION);
+    AKIN_CHECK(same == want && all == same, err, AKIN_ECORRUPT,
+               "%s/catalog.db: its tables are not those of version %lld",
+               c->shown, (long long)version);
 out:
     akin__sql_end(statement);
     return status;
 }
 
-static akin_status check_identity(struct akin__catalog *c, bool create,
-                                  akin_error *err)
+/* What version 1 lacks: a writer adds it, a reader has it empty and to itself.
+ * (A reader that was there before a writer came keeps the empty one.) */
+static akin_status bring_up(struct akin__catalog *c,
+                            enum akin__catalog_mode mode, akin_error *err)
+{
+    return mode != AKIN__CATALOG_READ
+               ? add_tables(c, tables_of[0], err)
+               : execute(c,
+                         "CREATE TEMP TABLE details(file INTEGER PRIMARY KEY, "
+                         "taken INTEGER, hash BLOB NOT NULL)",
+                         err);
+}
+
+static akin_status check_identity(struct akin__catalog *c,
+                                  enum akin__catalog_mode mode, akin_error *err)
 {
     int64_t application, version, tables_there;
     akin_status status = AKIN_OK;
@@ -341,19 +388,24 @@ static akin_status check_identity(struct akin__catalog *c, bool create,
     AKIN_TRY(akin__sql_number(c, &version, err, "PRAGMA user_version"));
     AKIN_TRY(akin__sql_number(c, &tables_there, err,
                               "SELECT count(*) FROM sqlite_schema"));
-    if (create && application == 0 && version == 0 && tables_there == 0)
+    if (mode == AKIN__CATALOG_CREATE && application == 0 && version == 0 &&
+        tables_there == 0) {
         AKIN_TRY(make_tables(c, err));
-    else if (application != APPLICATION_ID)
+        version = AKIN__INDEX_VERSION;
+    } else if (application != APPLICATION_ID) {
         return akin__fail(err, AKIN_EINDEX, "%s: is not an akin index",
                           c->shown);
-    else if (version != AKIN__INDEX_VERSION)
+    } else if (version < 1 || version > AKIN__INDEX_VERSION) {
         return akin__fail(err, AKIN_EINDEX,
                           "%s: has version %lld of the index, this akin reads "
-                          "version %d; use %s akin",
-                          c->shown, (long long)version, AKIN__INDEX_VERSION,
-                          version > AKIN__INDEX_VERSION ? "a newer"
-                                                        : "the older");
-    status = check_tables(c, err);
+                          "up to %d; use a newer akin",
+                          c->shown, (long long)version, AKIN__INDEX_VERSION);
+    }
+    c->version =
+        mode == AKIN__CATALOG_READ ? (int)version : AKIN__INDEX_VERSION;
+    AKIN_TRY(check_tables(c, version, err));
+    if (version < AKIN__INDEX_VERSION)
+        status = bring_up(c, mode, err);
 out:
     return status;
 }
@@ -370,9 +422,7 @@ static akin_status configure(struct akin__catalog *c, bool write,
                      "PRAGMA temp_store = MEMORY; PRAGMA cache_spill = OFF; "
                      "PRAGMA synchronous = EXTRA",
                      NULL, NULL, NULL);
-    if (rc)
-        return explain(c, rc, err);
-    return write ? AKIN_OK : execute(c, "PRAGMA query_only = ON", err);
+    return rc ? explain(c, rc, err) : AKIN_OK;
 }
 
 akin_status akin__catalog_open(struct akin__catalog *c, const char *path,
@@ -395,7 +445,9 @@ akin_status akin__catalog_open(struct akin__catalog *c, const char *path,
         goto out;
     }
     AKIN_TRY(configure(c, mode != AKIN__CATALOG_READ, err));
-    AKIN_TRY(check_identity(c, mode == AKIN__CATALOG_CREATE, err));
+    AKIN_TRY(check_identity(c, mode, err));
+    if (mode == AKIN__CATALOG_READ)
+        AKIN_TRY(execute(c, "PRAGMA query_only = ON", err));
 out:
     if (status)
         akin__catalog_close(c);

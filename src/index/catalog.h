@@ -14,13 +14,17 @@
 #include "akin.h"
 
 /* Of the layout on disk, in the catalog's user_version. */
-enum { AKIN__INDEX_VERSION = 1 };
+enum { AKIN__INDEX_VERSION = 2 };
 /* Longest path that SQLite opens, less the length of "-journal". */
 enum { AKIN__CATALOG_PATH_MAX = 500 };
+
+/* How a message of damage ends. */
+#define AKIN__WAY_OUT "; `akin repair` keeps what holds"
 
 struct akin__catalog {
     sqlite3 *db;
     const char *shown;      /* the path that messages name; the index's */
+    int version;            /* of the layout, when it was opened */
     sqlite3_stmt *kept[32]; /* statements, prepared at first use */
 };
 
@@ -58,6 +62,12 @@ akin_status akin__sql_run(struct akin__catalog *catalog, akin_error *err,
 /* The one number that `sql` asks for; 0 when it gives no row. */
 akin_status akin__sql_number(struct akin__catalog *catalog, int64_t *number,
                              akin_error *err, const char *sql);
+
+/* Calls `bad` for each page of the file whose checksum does not hold, also for
+ * those that no table uses. AKIN_EIO. */
+akin_status akin__catalog_pages(struct akin__catalog *catalog,
+                                void (*bad)(void *context, uint64_t page),
+                                void *context, akin_error *err);
 
 /* A path column: bytes without a zero, ended by one; valid until the next step.
  * AKIN_ECORRUPT when it is none. */

@@ -31,24 +31,12 @@ static akin_status describe_models(akin_index *index, akin_index_info *info,
                                    akin_error *err)
 {
     struct akin__side *side = &index->read;
-    sqlite3_stmt *s = NULL;
-    bool row = true;
     akin_status status = AKIN_OK;
     akin__free(index->shown);
     index->shown = akin__calloc(side->models, sizeof *index->shown);
     AKIN_CHECK(index->shown, err, AKIN_ENOMEM, "%s: no memory", index->path);
     for (size_t i = 0; i < side->models; i++)
         index->shown[i] = side->model[i].is;
-    AKIN_TRY(akin__sql(&side->catalog, &s, err,
-                       "SELECT model, count(*) FROM rows GROUP BY model", ""));
-    for (;;) {
-        AKIN_TRY(akin__sql_step(&side->catalog, s, &row, err));
-        if (!row)
-            break;
-        const int64_t model = sqlite3_column_int64(s, 0);
-        if (model >= 0 && (uint64_t)model < side->models)
-            index->shown[model].images = (uint64_t)sqlite3_column_int64(s, 1);
-    }
     info->models = side->models;
     info->model = index->shown;
     if (side->models) {
@@ -58,7 +46,6 @@ static akin_status describe_models(akin_index *index, akin_index_info *info,
         info->decode = making->decode;
     }
 out:
-    akin__sql_end(s);
     return status;
 }
 
@@ -92,23 +79,70 @@ out:
     return status;
 }
 
+static akin_status describe(akin_index *index, akin_index_info *info,
+                            akin_error *err)
+{
+    int64_t any;
+    akin_status status = AKIN_OK;
+    memset(info, 0, sizeof *info);
+    AKIN_TRY(akin__sql_number(
+        &index->read.catalog, &any, err,
+        "SELECT EXISTS(SELECT 1 FROM files WHERE failed = 0)"));
+    AKIN_TRY(describe_models(index, info, err));
+    AKIN_TRY(describe_roots(index, info, err));
+    info->version = (uint32_t)index->read.catalog.version;
+    info->empty = !any;
+out:
+    return status;
+}
+
 akin_status akin_index_describe(akin_index *index, akin_index_info *info,
                                 akin_error *err)
 {
-    struct akin__catalog *c = &index->read.catalog;
-    int64_t files = 0, failed = 0;
-    memset(info, 0, sizeof *info);
     akin_status status = akin__read_begin(index, err);
     if (status)
         return status;
+    status = describe(index, info, err);
+    akin__read_end(index);
+    return status;
+}
+
+static akin_status count_images(akin_index *index, akin_error *err)
+{
+    struct akin__side *side = &index->read;
+    sqlite3_stmt *s = NULL;
+    bool row = true;
+    akin_status status = AKIN_OK;
+    AKIN_TRY(akin__sql(&side->catalog, &s, err,
+                       "SELECT model, count(*) FROM rows GROUP BY model", ""));
+    for (;;) {
+        AKIN_TRY(akin__sql_step(&side->catalog, s, &row, err));
+        if (!row)
+            break;
+        const int64_t model = sqlite3_column_int64(s, 0);
+        if (model >= 0 && (uint64_t)model < side->models)
+            index->shown[model].images = (uint64_t)sqlite3_column_int64(s, 1);
+    }
+out:
+    akin__sql_end(s);
+    return status;
+}
+
+akin_status akin_index_count(akin_index *index, akin_index_info *info,
+                             akin_error *err)
+{
+    struct akin__catalog *c = &index->read.catalog;
+    int64_t files = 0, failed = 0;
+    akin_status status = akin__read_begin(index, err);
+    if (status)
+        return status;
+    AKIN_TRY(describe(index, info, err));
     AKIN_TRY(akin__sql_number(c, &files, err,
                               "SELECT count(*) FROM files WHERE failed = 0"));
     AKIN_TRY(akin__sql_number(c, &failed, err,
                               "SELECT count(*) FROM files WHERE failed <> 0"));
-    AKIN_TRY(describe_models(index, info, err));
-    AKIN_TRY(describe_roots(index, info, err));
+    AKIN_TRY(count_images(index, err));
     AKIN_TRY(count_bytes(index, &info->bytes, err));
-    info->version = AKIN__INDEX_VERSION;
     info->files = (uint64_t)files;
     info->failed = (uint64_t)failed;
 out:

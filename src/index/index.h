@@ -82,6 +82,16 @@ struct akin_index {
     const char **shown_roots;
 };
 
+/* ----------------------------------------------------------- opening -- */
+
+/* An index whose place is known and, to write, locked, and no more: its catalog
+ * is not opened yet. Closed by akin_index_close. */
+akin_status akin__index_begin(akin_index **index, const char *path,
+                              akin_index_mode mode, akin_error *err);
+/* Open the catalog on one side. */
+akin_status akin__side_open(akin_index *index, struct akin__side *side,
+                            enum akin__catalog_mode mode, akin_error *err);
+
 /* ------------------------------------------------------------- paths -- */
 
 /* Split `path` as given into path, real, base and prefix. The folder is there.
@@ -114,6 +124,13 @@ akin_status akin__rows_open(struct akin__rows *rows, const akin_index *index,
 akin_status akin__rows_make(struct akin__rows *rows, const akin_index *index,
                             size_t ordinal, akin_error *err);
 void akin__rows_close(struct akin__rows *rows);
+/* Open the row file unchecked; how many whole rows it has into *there; write
+ * the head that it should have. For a file that may be damaged. */
+akin_status akin__rows_reach(struct akin__rows *rows, const akin_index *index,
+                             size_t ordinal, bool write, akin_error *err);
+akin_status akin__rows_count(const struct akin__rows *rows, uint64_t *there,
+                             akin_error *err);
+akin_status akin__rows_mend(const struct akin__rows *rows, akin_error *err);
 /* That the file is long enough for what is committed. */
 akin_status akin__rows_check_size(const struct akin__rows *rows,
                                   akin_error *err);
@@ -142,6 +159,14 @@ akin_status akin__drop_if(akin_index *index, akin_status status);
 
 /* ------------------------------------------------------------ models -- */
 
+/* What a statement of AKIN__MODEL_COLUMNS is at, without its row file. */
+#define AKIN__MODEL_COLUMNS                                                    \
+    "ordinal, name, folder, revision, family, pool, precision, exif, dim, "    \
+    "fingerprint, rows "
+akin_status akin__model_read(const akin_index *index, sqlite3_stmt *s,
+                             size_t ordinal, struct akin__rows *rows,
+                             akin_error *err);
+void akin__model_free(struct akin__rows *rows);
 /* Bring side->model up to what its catalog says. */
 akin_status akin__models_load(akin_index *index, struct akin__side *side,
                               akin_error *err);

@@ -27,7 +27,7 @@ static void free_texts(akin_index_model *is)
     memset(is, 0, sizeof *is);
 }
 
-static void free_model(struct akin__rows *rows)
+void akin__model_free(struct akin__rows *rows)
 {
     akin__rows_close(rows);
     free_texts(&rows->is);
@@ -93,12 +93,11 @@ static akin_status load_making(const akin_index *index, sqlite3_stmt *s,
                       index->path, text_at(s, 1), precision, (long long)bits);
 }
 
-/* The row of the table `models` that the statement is at, opened. */
-static akin_status load_model(akin_index *index, struct akin__side *side,
-                              sqlite3_stmt *s, akin_error *err)
+akin_status akin__model_read(const akin_index *index, sqlite3_stmt *s,
+                             size_t ordinal, struct akin__rows *rows,
+                             akin_error *err)
 {
-    const size_t ordinal = side->models;
-    struct akin__rows *rows = &side->model[ordinal];
+    const int64_t count = sqlite3_column_int64(s, 10);
     const akin_index_model is = {
         .name = text_at(s, 1),
         .folder = text_at(s, 2),
@@ -112,19 +111,34 @@ static akin_status load_model(akin_index *index, struct akin__side *side,
     akin_status status = AKIN_OK;
     memset(rows, 0, sizeof *rows);
     rows->file.fd = -1;
-    AKIN_CHECK(sqlite3_column_int64(s, 8) == is.dim && is.dim >= 1 &&
+    AKIN_CHECK(ordinal < AKIN__MAX_MODELS &&
+                   sqlite3_column_int64(s, 0) == (int64_t)ordinal &&
+                   count >= 0 && count <= UINT32_MAX &&
+                   sqlite3_column_int64(s, 8) == is.dim && is.dim >= 1 &&
                    is.dim <= AKIN_MAX_DIM && is_fingerprint(is.fingerprint),
                err, AKIN_ECORRUPT, "%s/catalog.db: model %zu makes no sense",
                index->path, ordinal);
     AKIN_TRY(load_making(index, s, &rows->making, err));
     AKIN_TRY(copy_model(&rows->is, &is, err));
-    rows->committed = (uint64_t)sqlite3_column_int64(s, 10);
+    rows->committed = (uint64_t)count;
+out:
+    return status;
+}
+
+/* The row of the table `models` that the statement is at, opened. */
+static akin_status load_model(akin_index *index, struct akin__side *side,
+                              sqlite3_stmt *s, akin_error *err)
+{
+    const size_t ordinal = side->models;
+    struct akin__rows *rows = &side->model[ordinal];
+    akin_status status = akin__model_read(index, s, ordinal, rows, err);
+    if (status)
+        return status;
     status = akin__rows_open(rows, index, ordinal, side == &index->write, err);
     if (status)
-        free_model(rows);
+        akin__model_free(rows);
     else
         side->models++;
-out:
     return status;
 }
 
@@ -134,11 +148,9 @@ akin_status akin__models_load(akin_index *index, struct akin__side *side,
     sqlite3_stmt *s = NULL;
     bool row;
     akin_status status = AKIN_OK;
-    AKIN_TRY(akin__sql(&side->catalog, &s, err,
-                       "SELECT ordinal, name, folder, revision, family, pool, "
-                       "precision, exif, dim, fingerprint, rows FROM models "
-                       "ORDER BY ordinal",
-                       ""));
+    AKIN_TRY(akin__sql(
+        &side->catalog, &s, err,
+        "SELECT " AKIN__MODEL_COLUMNS "FROM models ORDER BY ordinal", ""));
     for (size_t i = 0;; i++) {
         AKIN_TRY(akin__sql_step(&side->catalog, s, &row, err));
         if (!row)
@@ -163,7 +175,7 @@ out:
 void akin__models_free(struct akin__side *side)
 {
     for (size_t i = 0; i < side->models; i++)
-        free_model(&side->model[i]);
+        akin__model_free(&side->model[i]);
     side->models = 0;
 }
 
@@ -278,7 +290,7 @@ static akin_status add_model(akin_index *index, const akin_index_model *is,
     return AKIN_OK;
 out:
     if (side->models < AKIN__MAX_MODELS)
-        free_model(rows);
+        akin__model_free(rows);
     return status;
 }
 

@@ -137,8 +137,8 @@ out:
 
 /* ----------------------------------------------------------- open ------ */
 
-static akin_status open_side(akin_index *index, struct akin__side *side,
-                             enum akin__catalog_mode mode, akin_error *err)
+akin_status akin__side_open(akin_index *index, struct akin__side *side,
+                            enum akin__catalog_mode mode, akin_error *err)
 {
     char *path = akin__join(index->real, "catalog.db");
     akin_status status = AKIN_OK;
@@ -155,21 +155,19 @@ out:
 static akin_status open_writing(akin_index *index, akin_index_mode mode,
                                 akin_error *err)
 {
-    akin_status status = take_lock(index, err);
-    if (status)
-        return status;
-    AKIN_TRY(open_side(index, &index->write,
-                       mode == AKIN_INDEX_CREATE ? AKIN__CATALOG_CREATE
-                                                 : AKIN__CATALOG_WRITE,
-                       err));
+    akin_status status = AKIN_OK;
+    AKIN_TRY(akin__side_open(index, &index->write,
+                             mode == AKIN_INDEX_CREATE ? AKIN__CATALOG_CREATE
+                                                       : AKIN__CATALOG_WRITE,
+                             err));
     AKIN_TRY(akin__models_load(index, &index->write, err));
     index->writable = true;
 out:
     return status;
 }
 
-akin_status akin_index_open(akin_index **out, const char *path,
-                            akin_index_mode mode, akin_error *err)
+akin_status akin__index_begin(akin_index **out, const char *path,
+                              akin_index_mode mode, akin_error *err)
 {
     akin_status status = AKIN_OK;
     akin_index *index = akin__calloc(1, sizeof *index);
@@ -186,8 +184,25 @@ akin_status akin_index_open(akin_index **out, const char *path,
     AKIN_TRY(check_place(index->path, mode, err));
     AKIN_TRY(akin__index_place(index, index->path, err));
     if (mode != AKIN_INDEX_READ)
+        AKIN_TRY(take_lock(index, err));
+    *out = index;
+    index = NULL;
+out:
+    akin_index_close(&index);
+    return status;
+}
+
+akin_status akin_index_open(akin_index **out, const char *path,
+                            akin_index_mode mode, akin_error *err)
+{
+    akin_index *index;
+    akin_status status = akin__index_begin(&index, path, mode, err);
+    *out = NULL;
+    if (status)
+        return status;
+    if (mode != AKIN_INDEX_READ)
         AKIN_TRY(open_writing(index, mode, err));
-    AKIN_TRY(open_side(index, &index->read, AKIN__CATALOG_READ, err));
+    AKIN_TRY(akin__side_open(index, &index->read, AKIN__CATALOG_READ, err));
     AKIN_TRY(akin__read_begin(index, err));
     akin__read_end(index);
     *out = index;

@@ -142,6 +142,33 @@ out:
     return status;
 }
 
+akin_status akin__rows_reach(struct akin__rows *rows, const akin_index *index,
+                             size_t ordinal, bool write, akin_error *err)
+{
+    return open_file(rows, index, ordinal, write ? AKIN__WRITE : AKIN__READ,
+                     err);
+}
+
+akin_status akin__rows_count(const struct akin__rows *rows, uint64_t *there,
+                             akin_error *err)
+{
+    uint64_t bytes = 0;
+    const akin_status status = akin__file_size(&rows->file, &bytes, err);
+    *there = bytes < HEADER_BYTES
+                 ? 0
+                 : (bytes - HEADER_BYTES) / akin__row_bytes(rows);
+    return status;
+}
+
+akin_status akin__rows_mend(const struct akin__rows *rows, akin_error *err)
+{
+    uint8_t header[HEADER_BYTES];
+    make_header(header, rows);
+    const akin_status status =
+        akin__file_write(&rows->file, header, sizeof header, 0, err);
+    return status ? status : akin__file_sync(&rows->file, err);
+}
+
 void akin__rows_close(struct akin__rows *rows)
 {
     akin__file_close(&rows->file);
@@ -163,10 +190,10 @@ akin_status akin__rows_check(const struct akin__rows *rows, uint64_t row,
 {
     if (akin__crc32(floats, akin__row_bytes(rows)) == crc)
         return AKIN_OK;
-    return akin__fail(err, AKIN_ECORRUPT,
-                      "%s: damaged: row %llu has a wrong checksum; restore "
-                      "the folder from a copy, or delete it and index again",
-                      rows->file.path, (unsigned long long)row);
+    return akin__fail(
+        err, AKIN_ECORRUPT,
+        "%s: damaged: row %llu has a wrong checksum" AKIN__WAY_OUT,
+        rows->file.path, (unsigned long long)row);
 }
 
 akin_status akin__rows_finite(const struct akin__rows *rows,

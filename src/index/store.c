@@ -103,14 +103,36 @@ akin_status akin__index_commit(akin_index *index, akin_error *err)
 #define ENTRY_COLUMNS                                                          \
     "id, bytes, mtime_ns, content, width, height, format, reason, failed, "    \
     "retryable, (SELECT coalesce(sum(1 << model), 0) FROM rows "               \
-    "WHERE file = id), path "
+    "WHERE file = id), (SELECT taken FROM details WHERE file = id), "          \
+    "(SELECT hash FROM details WHERE file = id), path "
 
-enum { PATH_COLUMN = 11 };
+enum { TAKEN_COLUMN = 11, HASH_COLUMN, PATH_COLUMN };
 
 static void copy_text(char *to, size_t capacity, sqlite3_stmt *s, int column)
 {
     const unsigned char *text = sqlite3_column_text(s, column);
     snprintf(to, capacity, "%s", text ? (const char *)text : "");
+}
+
+static akin_status load_details(struct akin__catalog *c, sqlite3_stmt *s,
+                                struct akin__entry *entry, akin_error *err)
+{
+    const void *hash = sqlite3_column_blob(s, HASH_COLUMN);
+    entry->looked = hash != NULL;
+    entry->taken = sqlite3_column_type(s, TAKEN_COLUMN) == SQLITE_INTEGER
+                       ? sqlite3_column_int64(s, TAKEN_COLUMN)
+                       : INT64_MIN;
+    if (!hash)
+        return AKIN_OK;
+    if (sqlite3_column_bytes(s, HASH_COLUMN) != sizeof entry->hash)
+        return akin__fail(err, AKIN_ECORRUPT,
+                          "%s/catalog.db: the hash of file %lld has %d bytes, "
+                          "not %zu",
+                          c->shown, (long long)entry->id,
+                          sqlite3_column_bytes(s, HASH_COLUMN),
+                          sizeof entry->hash);
+    memcpy(entry->hash, hash, sizeof entry->hash);
+    return AKIN_OK;
 }
 
 static akin_status load_entry(struct akin__catalog *c, sqlite3_stmt *s,
@@ -133,7 +155,7 @@ static akin_status load_entry(struct akin__catalog *c, sqlite3_stmt *s,
     entry->failed = sqlite3_column_int(s, 8) != 0;
     entry->retryable = sqlite3_column_int(s, 9) != 0;
     entry->rows = (uint32_t)sqlite3_column_int64(s, 10);
-    return AKIN_OK;
+    return load_details(c, s, entry, err);
 }
 
 akin_status akin__index_find(akin_index *index, const char *path,
@@ -233,6 +255,9 @@ static akin_status remove_file(akin_index *index, int64_t id, akin_error *err)
     akin_status status =
         akin__sql_run(c, err, "DELETE FROM rows WHERE file = ?", "i", id);
     if (!status)
+        status = akin__sql_run(c, err, "DELETE FROM details WHERE file = ?",
+                               "i", id);
+    if (!status)
         status =
             akin__sql_run(c, err, "DELETE FROM files WHERE id = ?", "i", id);
     return status;
@@ -287,6 +312,21 @@ static akin_status put_file(akin_index *index, const char *path,
     if (!status && *id == 0)
         *id = sqlite3_last_insert_rowid(c->db);
     return status;
+}
+
+/* What is not known stays away, so that it is looked at again. */
+static akin_status put_details(akin_index *index, int64_t id,
+                               const struct akin__entry *entry, akin_error *err)
+{
+    struct akin__catalog *c = &index->write.catalog;
+    if (!entry->looked)
+        return akin__sql_run(c, err, "DELETE FROM details WHERE file = ?", "i",
+                             id);
+    return akin__sql_run(c, err,
+                         "REPLACE INTO details(file, taken, hash) "
+                         "VALUES(?, nullif(?, ?), ?)",
+                         "iiib", id, entry->taken, INT64_MIN,
+                         (const void *)entry->hash, sizeof entry->hash);
 }
 
 static akin_status put_rows(akin_index *index, int64_t id,
@@ -346,6 +386,8 @@ akin_status akin__index_put(akin_index *index, const char *path,
     if (status)
         return status;
     status = put_file(index, path, entry, &id, err);
+    if (!status)
+        status = put_details(index, id, entry, err);
     if (!status)
         status = put_rows(index, id, entry, vectors, models, same_as, err);
     return akin__drop_if(index, status);

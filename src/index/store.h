@@ -36,8 +36,12 @@ struct akin__entry {
     char format[8];         /* "jpeg", ... */
     char reason[256];       /* of a failure, or a warning; else empty */
     bool failed;            /* no vectors: the reason says why */
-    bool retryable; /* a failure that may pass: memory, permission, I/O */
-    uint32_t rows;  /* bit m: model m (its ordinal) has a row */
+    bool retryable;   /* a failure that may pass: memory, permission, I/O */
+    uint32_t rows;    /* bit m: model m (its ordinal) has a row */
+    bool looked;      /* what follows is known; not so in a failed entry and in
+                         one from version 1 of the layout */
+    int64_t taken;    /* as akin_image_info.taken */
+    uint8_t hash[32]; /* perceptual: image/phash.h */
 };
 
 /*

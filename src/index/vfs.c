@@ -53,6 +53,12 @@ static uint32_t page_checksum(const uint8_t *page, sqlite3_int64 offset)
     return akin__crc32(page, CHECKED_BYTES) ^ number;
 }
 
+void akin__page_seal(uint8_t page[AKIN__PAGE_BYTES], uint32_t number)
+{
+    const sqlite3_int64 offset = ((sqlite3_int64)number - 1) * AKIN__PAGE_BYTES;
+    akin__store_le32(page + CHECKED_BYTES, page_checksum(page, offset));
+}
+
 static bool all_zero(const uint8_t *bytes, size_t count)
 {
     return bytes[0] == 0 && memcmp(bytes, bytes + 1, count - 1) == 0;
@@ -101,7 +107,7 @@ static int vfs_write(sqlite3_file *file, const void *bytes, int count,
         return errno == ENOSPC ? SQLITE_FULL : SQLITE_IOERR_WRITE;
     if (f->database && count == AKIN__PAGE_BYTES) {
         memcpy(page, bytes, sizeof page);
-        akin__store_le32(page + CHECKED_BYTES, page_checksum(page, offset));
+        akin__page_seal(page, (uint32_t)(offset / AKIN__PAGE_BYTES) + 1);
         bytes = page;
     }
     return real(file)->pMethods->xWrite(real(file), bytes, count, offset);

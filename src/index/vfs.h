@@ -19,6 +19,9 @@ enum { AKIN__PAGE_BYTES = 4096, AKIN__PAGE_RESERVED = 4 };
 /* The name to open databases with; NULL when SQLite has no VFS at all. */
 const char *akin__vfs(void);
 
+/* Write the checksum of page `number` (from 1) into its last bytes. */
+void akin__page_seal(uint8_t page[AKIN__PAGE_BYTES], uint32_t number);
+
 /* The first page (from 1) of `db` whose checksum did not hold, or 0. */
 uint32_t akin__vfs_bad_page(sqlite3 *db);
 

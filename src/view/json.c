@@ -114,6 +114,32 @@ int akin__json_remark(json_t *array, const char *path, const char *reason)
     return append(array, whole(object, bad));
 }
 
+int akin__json_problem(json_t *array, const char *problem, const char *path)
+{
+    json_t *object = json_object();
+    int bad = akin__json_set_path(object, "problem", problem);
+    bad |= path ? akin__json_set_path(object, "path", path)
+                : set(object, "path", json_null());
+    return append(array, whole(object, bad));
+}
+
+json_t *akin__json_check(const char *index, const akin_check_report *report,
+                         bool repaired, json_t *problems)
+{
+    json_t *object = json_object();
+    int bad = akin__json_set_path(object, "index", index);
+    bad |=
+        set(object, "whole", json_boolean(repaired || report->problems == 0));
+    bad |= set_count(object, "pictures", report->pictures);
+    bad |= set_count(object, "rows", report->rows);
+    bad |= set_count(object, "dead", report->dead);
+    bad |= set_count(object, "uncommitted", report->uncommitted);
+    if (repaired)
+        bad |= set_count(object, "lost", report->lost);
+    bad |= set(object, "problems", json_incref(problems));
+    return whole(object, bad);
+}
+
 static json_t *pace_of(const char *model, uint64_t images, double time)
 {
     json_t *object = json_object();

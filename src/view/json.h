@@ -6,6 +6,8 @@
 #ifndef AKIN_VIEW_JSON_H
 #define AKIN_VIEW_JSON_H
 
+#include <stdbool.h>
+
 #include "akin.h"
 #include "base/json.h"
 #include "view/result.h"
@@ -26,6 +28,15 @@ int akin__json_remark(json_t *array, const char *path, const char *reason);
 /* `errors`, taken, is an array of akin__json_remark, or NULL for none. */
 json_t *akin__json_info(const char *index, const akin_index_info *info,
                         json_t *errors);
+
+/* {"problem", "path"} at the end of `array`; `path` may be NULL. -1 when memory
+ * is short. */
+int akin__json_problem(json_t *array, const char *problem, const char *path);
+
+/* What verify found or repair did; `problems`, not taken, is an array of
+ * akin__json_problem. */
+json_t *akin__json_check(const char *index, const akin_check_report *report,
+                         bool repaired, json_t *problems);
 
 /* What export wrote; `paths` is NULL where no file names the rows. */
 json_t *akin__json_export(const char *index, const char *model,

@@ -1,0 +1,591 @@
+/*
+ * Repair: a new catalog from all of a damaged one that still holds.
+ *
+ * Rows never change and never move, and each has its checksum, so a record
+ * that can be read and whose row's checksum holds is right; everything else is
+ * left out, and the next update embeds it again. The records of files are read
+ * in order of id, and where a page of them is damaged, the first id behind it
+ * that can be read is searched for by doubling and halving. The new catalog is
+ * written beside the old one and put in its place by one rename; the old one
+ * is copied aside before. Only the heads of row files are mended in place: they
+ * follow from the catalog.
+ *
+ * The writer's lock is held throughout.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/memory.h"
+#include "base/text.h"
+#include "index/check.h"
+#include "index/vfs.h"
+
+/* Files between two commits: the cache is never spilled, so it bounds memory.
+ */
+enum { COMMIT_FILES = 10000 };
+enum { COPY_BYTES = 1 << 20 };
+/* Ids beyond this are none that SQLite gave. */
+#define MOST_ID (INT64_MAX / 4)
+
+struct repair {
+    struct akin__check check;
+    struct akin__catalog from, to;
+    char *old, *fresh, *aside, *headed; /* paths of catalogs */
+    struct akin__rows model[AKIN__MAX_MODELS];
+    uint64_t kept[AKIN__MAX_MODELS]; /* rows of files, whose checksums held */
+    size_t models, files;
+    bool gaps; /* records of files are missing */
+};
+
+/* What the statement `from` is at, into the catalog `to`. */
+static akin_status copy_record(struct repair *r, sqlite3_stmt *from,
+                               const char *insert, akin_error *err)
+{
+    sqlite3_stmt *to;
+    bool row;
+    akin_status status = akin__sql(&r->to, &to, err, insert, "");
+    for (int i = 0; !status && i < sqlite3_column_count(from); i++) {
+        if (sqlite3_bind_value(to, i + 1, sqlite3_column_value(from, i)))
+            status = akin__fail(err, AKIN_ENOMEM, "no memory for a record");
+    }
+    if (!status)
+        status = akin__sql_step(&r->to, to, &row, err);
+    akin__sql_end(to);
+    return status;
+}
+
+static bool damaged(akin_status status)
+{
+    return status == AKIN_ECORRUPT || status == AKIN_EFORMAT;
+}
+
+/* --------------------------------------------------------- models ------ */
+
+/* The row file of a model; a new one where it is missing. */
+static akin_status reach_rows(struct repair *r, size_t m, akin_error *err)
+{
+    struct akin__rows *rows = &r->model[m];
+    uint64_t there = 0;
+    akin_status status = akin__rows_reach(rows, r->check.index, m, true, err);
+    if (status == AKIN_ECORRUPT) {
+        akin__check_tell(&r->check, NULL, "%s", err->message);
+        status = akin__rows_make(rows, r->check.index, m, err);
+    }
+    if (!status)
+        status = akin__rows_count(rows, &there, err);
+    if (there < rows->committed) {
+        akin__check_tell(&r->check, NULL, "%s: has %llu of %llu rows",
+                         rows->file.path, (unsigned long long)there,
+                         (unsigned long long)rows->committed);
+        rows->committed = there;
+    }
+    r->check.whole += rows->committed;
+    return status;
+}
+
+static akin_status copy_models(struct repair *r, akin_error *err)
+{
+    sqlite3_stmt *s = NULL;
+    bool row;
+    akin_status status = AKIN_OK;
+    AKIN_TRY(akin__sql(
+        &r->from, &s, err,
+        "SELECT " AKIN__MODEL_COLUMNS "FROM models ORDER BY ordinal", ""));
+    for (;;) {
+        AKIN_TRY(akin__sql_step(&r->from, s, &row, err));
+        if (!row)
+            break;
+        AKIN_TRY(akin__model_read(r->check.index, s, r->models,
+                                  &r->model[r->models], err));
+        const size_t m = r->models++;
+        AKIN_TRY(reach_rows(r, m, err));
+        AKIN_TRY(copy_record(
+            r, s, "INSERT INTO models VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            err));
+    }
+out:
+    akin__sql_end(s);
+    return status;
+}
+
+/* Once all files are copied: how many rows there are, and the head. */
+static akin_status settle_model(struct repair *r, size_t m, akin_error *err)
+{
+    struct akin__rows *rows = &r->model[m], probe = *rows;
+    akin_error ignored;
+    if (!r->kept[m])
+        rows->committed = probe.committed = 0;
+    if (!akin__rows_open(&probe, r->check.index, m, false, &ignored)) {
+        akin__rows_close(&probe);
+    } else {
+        const akin_status status = akin__rows_mend(rows, err);
+        if (status)
+            return status;
+    }
+    r->check.report->rows += r->kept[m];
+    return akin__sql_run(&r->to, err,
+                         "UPDATE models SET rows = ? WHERE ordinal = ?", "ii",
+                         (int64_t)rows->committed, (int64_t)m);
+}
+
+/* ---------------------------------------------------------- files ------ */
+
+/* Whether the row that `s` is at holds; *err says why not. */
+static akin_status row_holds(struct repair *r, sqlite3_stmt *s, akin_error *err)
+{
+    float vector[AKIN_MAX_DIM];
+    const int64_t model = sqlite3_column_int64(s, 1);
+    const int64_t row = sqlite3_column_int64(s, 2);
+    if (model < 0 || (uint64_t)model >= r->models || row < 0 ||
+        (uint64_t)row >= r->model[model].committed)
+        return akin__fail(err, AKIN_ECORRUPT,
+                          "row %lld of model %lld does not exist",
+                          (long long)row, (long long)model);
+    akin_status status =
+        akin__rows_read(&r->model[model], (uint64_t)row, 1, vector, err);
+    return status ? status
+                  : akin__rows_check(&r->model[model], (uint64_t)row,
+                                     (uint32_t)sqlite3_column_int64(s, 3),
+                                     vector, err);
+}
+
+/* The rows of a file that hold; what does not into *why, which is empty when
+ * all do. */
+static akin_status copy_rows(struct repair *r, int64_t id, akin_error *why,
+                             akin_error *err)
+{
+    sqlite3_stmt *s = NULL;
+    bool row;
+    akin_status status = akin__sql(
+        &r->from, &s, why,
+        "SELECT file, model, row, crc FROM rows WHERE file = ?", "i", id);
+    while (!status) {
+        status = akin__sql_step(&r->from, s, &row, why);
+        if (status || !row)
+            break;
+        akin_error reason;
+        status = row_holds(r, s, &reason);
+        if (status) {
+            *why = reason;
+            if (!damaged(status) && status != AKIN_EIO)
+                break;
+            status = AKIN_OK;
+            continue;
+        }
+        r->kept[sqlite3_column_int64(s, 1)]++;
+        status = copy_record(
+            r, s, "INSERT INTO rows(file, model, row, crc) VALUES(?, ?, ?, ?)",
+            err);
+        if (!status)
+            status = akin__check_row(&r->check, err);
+        if (status) {
+            akin__sql_end(s);
+            return status;
+        }
+    }
+    akin__sql_end(s);
+    if (damaged(status))
+        return AKIN_OK;
+    if (status)
+        *err = *why;
+    return status;
+}
+
+/* The details of a file, if they can be read and make sense. */
+static akin_status copy_details(struct repair *r, int64_t id, akin_error *err)
+{
+    sqlite3_stmt *s = NULL;
+    bool row = false;
+    akin_error why;
+    akin_status status = akin__sql(
+        &r->from, &s, &why,
+        "SELECT file, taken, hash FROM details WHERE file = ?", "i", id);
+    if (!status)
+        status = akin__sql_step(&r->from, s, &row, &why);
+    const int type = status || !row ? SQLITE_BLOB : sqlite3_column_type(s, 1);
+    if (!status && row && (type == SQLITE_INTEGER || type == SQLITE_NULL) &&
+        sqlite3_column_type(s, 2) == SQLITE_BLOB &&
+        sqlite3_column_bytes(s, 2) == 32)
+        status = copy_record(
+            r, s, "INSERT INTO details(file, taken, hash) VALUES(?, ?, ?)",
+            err);
+    else if (status && !damaged(status))
+        *err = why;
+    else
+        status = AKIN_OK;
+    akin__sql_end(s);
+    return status;
+}
+
+/* The record of a file that `s` is at: its columns in the order of the table.
+ */
+static akin_status copy_file(struct repair *r, sqlite3_stmt *s, akin_error *err)
+{
+    const int64_t id = sqlite3_column_int64(s, 0);
+    const bool failed = sqlite3_column_int64(s, 8) != 0;
+    akin_error why = {AKIN_OK, ""};
+    const char *stored;
+    akin_status status = akin__sql_path(&r->from, s, 10, &stored, &why);
+    if (status || sqlite3_column_bytes(s, 3) != 32) {
+        akin__check_tell(&r->check, NULL,
+                         "catalog.db: file %lld: its record makes no sense",
+                         (long long)id);
+        r->check.report->lost++;
+        return AKIN_OK;
+    }
+    AKIN_TRY(copy_record(r, s,
+                         "INSERT OR IGNORE INTO files(id, bytes, mtime_ns, "
+                         "content, width, height, format, reason, failed, "
+                         "retryable, path) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, "
+                         "?, CAST(? AS BLOB))",
+                         err));
+    if (!failed) {
+        AKIN_TRY(copy_details(r, id, err));
+        AKIN_TRY(copy_rows(r, id, &why, err));
+        r->check.report->pictures++;
+    }
+    if (why.code) {
+        r->check.report->lost++;
+        akin__check_tell(&r->check, stored, "%s", why.message);
+    }
+    if (++r->files % COMMIT_FILES == 0) {
+        AKIN_TRY(akin__sql_run(&r->to, err, "COMMIT", ""));
+        AKIN_TRY(akin__sql_run(&r->to, err, "BEGIN", ""));
+    }
+out:
+    return status;
+}
+
+/* Whether the first record behind `id`, if there is any, can be read. */
+static akin_status probe(struct repair *r, int64_t id, akin_error *err)
+{
+    sqlite3_stmt *s = NULL;
+    bool row;
+    akin_status status = akin__sql(
+        &r->from, &s, err,
+        "SELECT * FROM files WHERE id > ? ORDER BY id LIMIT 1", "i", id);
+    if (!status)
+        status = akin__sql_step(&r->from, s, &row, err);
+    akin__sql_end(s);
+    return status;
+}
+
+/* Nothing behind *id can be read: move it to where something can. */
+static akin_status pass_damage(struct repair *r, int64_t *id, akin_error *err)
+{
+    int64_t bad = *id, good = *id;
+    akin_status status = AKIN_ECORRUPT;
+    for (int64_t step = 1; damaged(status) && good < MOST_ID; step *= 2) {
+        bad = good;
+        good = *id + step;
+        status = probe(r, good, err);
+    }
+    while (good - bad > 1) {
+        const int64_t middle = bad + (good - bad) / 2;
+        status = probe(r, middle, err);
+        if (status && !damaged(status))
+            return status;
+        if (status)
+            bad = middle;
+        else
+            good = middle;
+    }
+    akin__check_tell(&r->check, NULL,
+                     "catalog.db: records of files behind number %lld cannot "
+                     "be read",
+                     (long long)*id);
+    r->gaps = true;
+    *id = good;
+    return AKIN_OK;
+}
+
+static akin_status copy_files(struct repair *r, akin_error *err)
+{
+    sqlite3_stmt *s = NULL;
+    int64_t last = INT64_MIN / 2;
+    bool row = true;
+    akin_status status = AKIN_OK;
+    while (row && last < MOST_ID) {
+        AKIN_TRY(akin__sql(&r->from, &s, err,
+                           "SELECT id, bytes, mtime_ns, content, width, "
+                           "height, format, reason, failed, retryable, path "
+                           "FROM files WHERE id > ? ORDER BY id",
+                           "i", last));
+        while (row && !status) {
+            status = akin__sql_step(&r->from, s, &row, err);
+            if (status || !row)
+                break;
+            last = sqlite3_column_int64(s, 0);
+            AKIN_TRY(copy_file(r, s, err));
+        }
+        akin__sql_end(s);
+        s = NULL;
+        if (status && !damaged(status))
+            return status;
+        if (status)
+            row = true;
+        if (status)
+            AKIN_TRY(pass_damage(r, &last, err));
+    }
+out:
+    akin__sql_end(s);
+    return status;
+}
+
+/* The paths of records that were lost, as far as the index of paths knows. */
+static akin_status name_lost(struct repair *r, akin_error *err)
+{
+    sqlite3_stmt *s = NULL;
+    const char *stored;
+    bool row;
+    akin_error ignored;
+    akin_status status = akin__sql(
+        &r->from, &s, &ignored, "SELECT path, id FROM files ORDER BY path", "");
+    while (!status) {
+        sqlite3_stmt *t = NULL;
+        bool kept = true;
+        status = akin__sql_step(&r->from, s, &row, &ignored);
+        if (status || !row || akin__sql_path(&r->from, s, 0, &stored, &ignored))
+            break;
+        status = akin__sql(&r->to, &t, err, "SELECT 1 FROM files WHERE id = ?",
+                           "i", sqlite3_column_int64(s, 1));
+        if (!status)
+            status = akin__sql_step(&r->to, t, &kept, err);
+        akin__sql_end(t);
+        if (status) {
+            akin__sql_end(s);
+            return status;
+        }
+        if (!kept) {
+            r->check.report->lost++;
+            akin__check_tell(&r->check, stored, "its record is lost");
+        }
+    }
+    akin__sql_end(s);
+    return AKIN_OK;
+}
+
+static akin_status copy_roots(struct repair *r, akin_error *err)
+{
+    sqlite3_stmt *s = NULL;
+    bool row = true;
+    akin_error why;
+    akin_status status =
+        akin__sql(&r->from, &s, &why, "SELECT path FROM roots", "");
+    while (!status) {
+        status = akin__sql_step(&r->from, s, &row, &why);
+        if (status || !row)
+            break;
+        const akin_status copied = copy_record(
+            r, s, "INSERT OR IGNORE INTO roots VALUES(CAST(? AS BLOB))", err);
+        if (copied) {
+            akin__sql_end(s);
+            return copied;
+        }
+    }
+    akin__sql_end(s);
+    if (!damaged(status)) {
+        if (status)
+            *err = why;
+        return status;
+    }
+    akin__check_tell(&r->check, NULL,
+                     "catalog.db: the list of folders cannot be read; "
+                     "`akin index FOLDER` adds them again");
+    return AKIN_OK;
+}
+
+/* ------------------------------------------------------------ all ------ */
+
+static akin_status copy_all(struct repair *r, akin_error *err)
+{
+    akin_status status = AKIN_OK;
+    AKIN_TRY(akin__sql_run(&r->to, err, "BEGIN", ""));
+    status = copy_models(r, err);
+    if (damaged(status)) {
+        akin__fail(err, AKIN_ECORRUPT,
+                   "%s: cannot be repaired, its table of models is lost; "
+                   "restore the folder from a copy, or delete it and index "
+                   "again",
+                   r->check.index->path);
+        return AKIN_ECORRUPT;
+    }
+    AKIN_TRY(status);
+    AKIN_TRY(copy_files(r, err));
+    if (r->gaps)
+        AKIN_TRY(name_lost(r, err));
+    AKIN_TRY(copy_roots(r, err));
+    for (size_t m = 0; m < r->models; m++)
+        AKIN_TRY(settle_model(r, m, err));
+    AKIN_TRY(akin__sql_run(&r->to, err, "COMMIT", ""));
+out:
+    return status;
+}
+
+/* A synced copy of the old catalog. */
+static akin_status copy_old(const struct repair *r, const char *path,
+                            akin_error *err)
+{
+    struct akin__file from = {.fd = -1}, to = {.fd = -1};
+    uint64_t bytes, at = 0;
+    uint8_t *buffer = akin__alloc(COPY_BYTES, 1);
+    akin_status status = AKIN_OK;
+    AKIN_CHECK(buffer, err, AKIN_ENOMEM, "%s: no memory", r->old);
+    AKIN_TRY(akin__file_open(&from, r->old, AKIN__READ, err));
+    AKIN_TRY(akin__file_open(&to, path, AKIN__FRESH, err));
+    AKIN_TRY(akin__file_size(&from, &bytes, err));
+    while (at < bytes) {
+        const size_t part =
+            bytes - at < COPY_BYTES ? (size_t)(bytes - at) : COPY_BYTES;
+        AKIN_TRY(akin__file_read(&from, buffer, part, at, err));
+        AKIN_TRY(akin__file_write(&to, buffer, part, at, err));
+        at += part;
+    }
+    AKIN_TRY(akin__file_sync(&to, err));
+out:
+    akin__file_close(&from);
+    akin__file_close(&to);
+    akin__free(buffer);
+    return status;
+}
+
+/*
+ * The first page says where each table begins. In a catalog that was made with
+ * its tables of today this is where they begin in any new one, so the new one's
+ * first page serves, in a copy. Where that is not so (an older layout that was
+ * brought up) a table is looked for where another is, and is found damaged.
+ */
+static akin_status put_head(const struct repair *r, akin_error *err)
+{
+    enum { CHANGES = 24, PAGES = 28, FREE_PAGES = 32, VALID_FOR = 92 };
+    uint8_t page[AKIN__PAGE_BYTES];
+    struct akin__file fresh = {.fd = -1}, headed = {.fd = -1};
+    uint64_t bytes;
+    akin_status status = AKIN_OK;
+    AKIN_TRY(copy_old(r, r->headed, err));
+    AKIN_TRY(akin__file_open(&fresh, r->fresh, AKIN__READ, err));
+    AKIN_TRY(akin__file_read(&fresh, page, sizeof page, 0, err));
+    AKIN_TRY(akin__file_open(&headed, r->headed, AKIN__WRITE, err));
+    AKIN_TRY(akin__file_size(&headed, &bytes, err));
+    const uint64_t pages = bytes / AKIN__PAGE_BYTES;
+    for (int i = 0; i < 4; i++)
+        page[PAGES + i] = (uint8_t)(pages >> 8 * (3 - i));
+    memset(page + FREE_PAGES, 0, 8); /* the first, and how many */
+    memcpy(page + VALID_FOR, page + CHANGES, 4);
+    akin__page_seal(page, 1);
+    status = akin__file_write(&headed, page, sizeof page, 0, err);
+out:
+    akin__file_close(&fresh);
+    akin__file_close(&headed);
+    return status;
+}
+
+/* What an earlier repair left, or this one could not finish. */
+static akin_status remove_fresh(const struct repair *r, akin_error *err)
+{
+    char *journal = akin__format("%s-journal", r->fresh);
+    akin_status status =
+        journal ? akin__remove(journal, err)
+                : akin__fail(err, AKIN_ENOMEM, "%s: no memory", r->fresh);
+    if (!status)
+        status = akin__remove(r->fresh, err);
+    if (!status)
+        status = akin__remove(r->headed, err);
+    akin__free(journal);
+    return status;
+}
+
+/* The new catalog in the place of the old one. SQLite has undone what a
+ * journal held when the old one was opened, or found none that holds. */
+static akin_status put_in_place(const struct repair *r, akin_error *err)
+{
+    char *journal = akin__format("%s-journal", r->old);
+    akin_status status = AKIN_OK;
+    AKIN_CHECK(journal, err, AKIN_ENOMEM, "%s: no memory", r->old);
+    AKIN_TRY(copy_old(r, r->aside, err));
+    AKIN_TRY(akin__remove(journal, err));
+    AKIN_TRY(akin__rename(r->fresh, r->old, err));
+    AKIN_TRY(akin__sync_folder(r->check.index->real, err));
+out:
+    akin__free(journal);
+    return status;
+}
+
+/* The old catalog, if need be with a new first page, and the new one. */
+static akin_status open_catalogs(struct repair *r, akin_error *err)
+{
+    const char *shown = r->check.index->path;
+    akin_status status =
+        akin__catalog_open(&r->to, r->fresh, shown, AKIN__CATALOG_CREATE, err);
+    if (status)
+        return status;
+    status =
+        akin__catalog_open(&r->from, r->old, shown, AKIN__CATALOG_READ, err);
+    if (!damaged(status) && status != AKIN_EINDEX)
+        return status;
+    akin__check_tell(&r->check, NULL, "%s", err->message);
+    status = put_head(r, err);
+    return status ? status
+                  : akin__catalog_open(&r->from, r->headed, shown,
+                                       AKIN__CATALOG_READ, err);
+}
+
+static akin_status repair(struct repair *r, const char *path, akin_error *err)
+{
+    akin_index *index;
+    akin_status status =
+        akin__index_begin(&r->check.index, path, AKIN_INDEX_WRITE, err);
+    if (status)
+        return status;
+    index = r->check.index;
+    r->old = akin__join(index->real, "catalog.db");
+    r->fresh = akin__join(index->real, "catalog.db.new");
+    r->aside = akin__join(index->real, "catalog.db.damaged");
+    r->headed = akin__join(index->real, "catalog.db.headed");
+    AKIN_CHECK(r->old && r->fresh && r->aside && r->headed, err, AKIN_ENOMEM,
+               "%s: no memory", path);
+    AKIN_TRY(remove_fresh(r, err));
+    AKIN_TRY(open_catalogs(r, err));
+    AKIN_TRY(copy_all(r, err));
+    akin__catalog_close(&r->from);
+    akin__catalog_close(&r->to);
+    AKIN_TRY(put_in_place(r, err));
+    akin__remove(r->headed, NULL);
+out:
+    akin__catalog_close(&r->from);
+    akin__catalog_close(&r->to);
+    if (status && r->fresh && r->headed)
+        remove_fresh(r, NULL);
+    return status;
+}
+
+akin_status akin_index_repair(const char *path,
+                              const akin_check_options *options,
+                              akin_check_report *report, akin_error *err)
+{
+    akin_check_report unused;
+    akin_error error = {AKIN_OK, ""};
+    struct repair r = {.files = 0};
+    /* Whole, or of another reason than damage out of reach: left alone. */
+    akin_check_options quiet = {.size = sizeof quiet};
+    if (options && options->size >= sizeof quiet)
+        quiet = *options;
+    quiet.problem = NULL;
+    akin_status status = akin_index_verify(path, &quiet, report, err);
+    if (status != AKIN_ECORRUPT)
+        return status;
+    status = akin__check_begin(&r.check, options, report, &unused, &error);
+    if (!status)
+        status = repair(&r, path, &error);
+    for (size_t m = 0; m < r.models; m++)
+        akin__model_free(&r.model[m]);
+    akin_index_close(&r.check.index);
+    akin__free(r.old);
+    akin__free(r.fresh);
+    akin__free(r.aside);
+    akin__free(r.headed);
+    if (err)
+        *err = error;
+    return status;
+}

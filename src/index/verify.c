@@ -1,0 +1,288 @@
+/*
+ * Verify: is an index whole, and if not, what is not?
+ *
+ * From the bottom up: the pages of the catalog, each by its checksum; what
+ * SQLite says of their structure; what the tables say of each other; the head
+ * and size of each row file; every row that a file has. Damage below makes
+ * what is said above it unsure, so each step goes as far as it can, and what
+ * cannot be read at all is a problem as well.
+ *
+ * One read transaction over all of it: a writer's commit waits meanwhile.
+ */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/memory.h"
+#include "index/check.h"
+
+/* A unit vector's length is off by rounding alone. */
+#define LENGTH_ERROR 1e-4
+
+/* ------------------------------------------------------- catalog ------- */
+
+static void bad_page(void *context, uint64_t page)
+{
+    struct akin__check *check = context;
+    akin__check_tell(check, NULL, "catalog.db: page %llu has a wrong checksum",
+                     (unsigned long long)page);
+}
+
+/* What SQLite finds wrong with trees and records. */
+static akin_status check_structure(struct akin__check *check, akin_error *err)
+{
+    struct akin__catalog *c = &check->index->read.catalog;
+    sqlite3_stmt *s = NULL;
+    bool row = true;
+    akin_status status = AKIN_OK;
+    AKIN_TRY(akin__sql(c, &s, err, "PRAGMA main.integrity_check", ""));
+    for (;;) {
+        AKIN_TRY(akin__sql_step(c, s, &row, err));
+        const char *text = row ? (const char *)sqlite3_column_text(s, 0) : NULL;
+        if (!row)
+            break;
+        if (text && strcmp(text, "ok") != 0)
+            akin__check_tell(check, NULL, "catalog.db: %s", text);
+    }
+out:
+    akin__sql_end(s);
+    return status;
+}
+
+/* Records that say what cannot be: each query gives the ids of files. */
+static const struct {
+    const char *sql, *what;
+} senseless[] = {
+    {"SELECT id FROM files WHERE typeof(path) <> 'blob' OR length(path) = 0 OR "
+     "instr(path, x'00') OR typeof(content) <> 'blob' OR "
+     "length(content) <> 32 OR bytes < 0 OR width NOT BETWEEN 0 AND 4294967295 "
+     "OR height NOT BETWEEN 0 AND 4294967295",
+     "its record makes no sense"},
+    {"SELECT file FROM details WHERE typeof(hash) <> 'blob' OR "
+     "length(hash) <> 32 OR typeof(taken) NOT IN ('integer', 'null')",
+     "its details make no sense"},
+    {"SELECT file FROM rows WHERE file NOT IN (SELECT id FROM files)",
+     "has a row, but no such file is known"},
+    {"SELECT file FROM details WHERE file NOT IN (SELECT id FROM files)",
+     "has details, but no such file is known"},
+    {"SELECT file FROM rows WHERE model NOT IN (SELECT ordinal FROM models) OR "
+     "row < 0 OR row >= (SELECT rows FROM models WHERE ordinal = model) OR "
+     "crc NOT BETWEEN 0 AND 4294967295",
+     "has a row that does not exist"},
+};
+
+/* The stored path of a file, allocated; NULL when there is none to be had. */
+static char *path_of(struct akin__check *check, int64_t id)
+{
+    struct akin__catalog *c = &check->index->read.catalog;
+    sqlite3_stmt *s;
+    const char *stored;
+    char *path = NULL;
+    bool row;
+    akin_error ignored;
+    if (!akin__sql(c, &s, &ignored, "SELECT path FROM files WHERE id = ?", "i",
+                   id) &&
+        !akin__sql_step(c, s, &row, &ignored) && row &&
+        !akin__sql_path(c, s, 0, &stored, &ignored))
+        path = akin__strdup(stored);
+    akin__sql_end(s);
+    return path;
+}
+
+static void tell_of(struct akin__check *check, int64_t id, const char *what)
+{
+    char *path = path_of(check, id);
+    akin__check_tell(check, path, "catalog.db: file %lld: %s", (long long)id,
+                     what);
+    akin__free(path);
+}
+
+static akin_status check_records(struct akin__check *check, akin_error *err)
+{
+    struct akin__catalog *c = &check->index->read.catalog;
+    sqlite3_stmt *s = NULL;
+    bool row;
+    int64_t pictures = 0;
+    akin_status status = AKIN_OK;
+    for (size_t i = 0; i < sizeof senseless / sizeof *senseless; i++) {
+        AKIN_TRY(akin__sql(c, &s, err, senseless[i].sql, ""));
+        for (;;) {
+            AKIN_TRY(akin__sql_step(c, s, &row, err));
+            if (!row)
+                break;
+            tell_of(check, sqlite3_column_int64(s, 0), senseless[i].what);
+        }
+        akin__sql_end(s);
+        s = NULL;
+    }
+    AKIN_TRY(akin__sql_number(c, &pictures, err,
+                              "SELECT count(*) FROM files WHERE failed = 0"));
+    check->report->pictures = (uint64_t)pictures;
+out:
+    akin__sql_end(s);
+    return status;
+}
+
+/* ---------------------------------------------------------- rows ------- */
+
+/* The next row that a file has; `last` is the one before it, or -1. */
+static akin_status check_row(struct akin__check *check,
+                             const struct akin__rows *rows, sqlite3_stmt *s,
+                             int64_t *last, akin_error *err)
+{
+    float vector[AKIN_MAX_DIM];
+    akin_error problem;
+    const int64_t number = sqlite3_column_int64(s, 0);
+    double squares = 0;
+    if (number < 0 || (uint64_t)number >= rows->committed)
+        return AKIN_OK; /* told already, as a record */
+    akin_status status =
+        akin__rows_read(rows, (uint64_t)number, 1, vector, &problem);
+    if (!status)
+        status = akin__rows_check(rows, (uint64_t)number,
+                                  (uint32_t)sqlite3_column_int64(s, 1), vector,
+                                  &problem);
+    for (size_t i = 0; !status && i < rows->is.dim; i++)
+        squares += (double)vector[i] * (double)vector[i];
+    if (!status && squares != 0 && !(fabs(sqrt(squares) - 1) < LENGTH_ERROR))
+        status = akin__fail(&problem, AKIN_ECORRUPT,
+                            "%s: row %lld is not of length 1", rows->file.path,
+                            (long long)number);
+    if (status && status != AKIN_ECORRUPT && status != AKIN_EIO) {
+        *err = problem;
+        return status;
+    }
+    if (status) {
+        char *path = path_of(check, sqlite3_column_int64(s, 2));
+        akin__check_tell(check, path, "%s", problem.message);
+        akin__free(path);
+    } else {
+        check->report->rows += number != *last;
+    }
+    check->report->dead -= number != *last;
+    *last = number;
+    return akin__check_row(check, err);
+}
+
+static akin_status check_rows(struct akin__check *check, size_t ordinal,
+                              akin_error *err)
+{
+    struct akin__side *side = &check->index->read;
+    const struct akin__rows *rows = &side->model[ordinal];
+    sqlite3_stmt *s = NULL;
+    uint64_t there;
+    int64_t last = -1;
+    bool row;
+    akin_status status = AKIN_OK;
+    AKIN_TRY(akin__rows_count(rows, &there, err));
+    if (there > rows->committed)
+        check->report->uncommitted += there - rows->committed;
+    check->report->dead += rows->committed;
+    AKIN_TRY(akin__sql(&side->catalog, &s, err,
+                       "SELECT row, crc, file FROM rows WHERE model = ? "
+                       "ORDER BY row",
+                       "i", (int64_t)ordinal));
+    for (;;) {
+        AKIN_TRY(akin__sql_step(&side->catalog, s, &row, err));
+        if (!row)
+            break;
+        AKIN_TRY(check_row(check, rows, s, &last, err));
+    }
+out:
+    akin__sql_end(s);
+    return status;
+}
+
+/* The models and their row files, those that can be opened. */
+static akin_status check_models(struct akin__check *check, akin_error *err)
+{
+    akin_index *index = check->index;
+    struct akin__side *side = &index->read;
+    sqlite3_stmt *s = NULL;
+    bool row, opened[AKIN__MAX_MODELS];
+    akin_error problem;
+    akin_status status = AKIN_OK;
+    AKIN_TRY(akin__sql(
+        &side->catalog, &s, err,
+        "SELECT " AKIN__MODEL_COLUMNS "FROM models ORDER BY ordinal", ""));
+    for (;;) {
+        AKIN_TRY(akin__sql_step(&side->catalog, s, &row, err));
+        if (!row)
+            break;
+        struct akin__rows *rows = &side->model[side->models];
+        AKIN_TRY(akin__model_read(index, s, side->models, rows, err));
+        const size_t m = side->models++;
+        opened[m] = !akin__rows_open(rows, index, m, false, &problem);
+        if (!opened[m])
+            akin__check_tell(check, NULL, "%s", problem.message);
+        else
+            check->whole += rows->committed;
+    }
+    for (size_t m = 0; m < side->models; m++) {
+        if (opened[m])
+            AKIN_TRY(check_rows(check, m, err));
+    }
+out:
+    akin__sql_end(s);
+    return status;
+}
+
+/* ----------------------------------------------------------- all ------- */
+
+/* Each part goes as far as it can: that it cannot go on is a problem too. */
+static akin_status check_part(struct akin__check *check,
+                              akin_status (*part)(struct akin__check *check,
+                                                  akin_error *err),
+                              akin_error *err)
+{
+    const akin_status status = part(check, err);
+    if (status != AKIN_ECORRUPT && status != AKIN_EINDEX)
+        return status;
+    akin__check_tell(check, NULL, "%s", err->message);
+    return AKIN_OK;
+}
+
+static akin_status check_all(struct akin__check *check, akin_error *err)
+{
+    struct akin__catalog *c = &check->index->read.catalog;
+    akin_status status = AKIN_OK;
+    AKIN_TRY(akin__sql_run(c, err, "BEGIN", ""));
+    AKIN_TRY(akin__catalog_pages(c, bad_page, check, err));
+    AKIN_TRY(check_part(check, check_structure, err));
+    AKIN_TRY(check_part(check, check_records, err));
+    AKIN_TRY(check_part(check, check_models, err));
+out:
+    return status;
+}
+
+akin_status akin_index_verify(const char *path,
+                              const akin_check_options *options,
+                              akin_check_report *report, akin_error *err)
+{
+    akin_check_report unused;
+    akin_error error = {AKIN_OK, ""};
+    struct akin__check check;
+    akin_status status =
+        akin__check_begin(&check, options, report, &unused, &error);
+    AKIN_TRY(status);
+    AKIN_TRY(akin__index_begin(&check.index, path, AKIN_INDEX_READ, &error));
+    status = akin__side_open(check.index, &check.index->read,
+                             AKIN__CATALOG_READ, &error);
+    if (status == AKIN_ECORRUPT) {
+        akin__check_tell(&check, NULL, "%s", error.message);
+        status = AKIN_OK;
+    } else if (!status) {
+        status = check_all(&check, &error);
+    }
+    if (!status && check.report->problems)
+        status = akin__fail(&error, AKIN_ECORRUPT,
+                            "%s: is not whole: %llu problems; `akin repair` "
+                            "keeps what holds",
+                            path, (unsigned long long)check.report->problems);
+out:
+    akin_index_close(&check.index);
+    if (err)
+        *err = error;
+    return status;
+}
