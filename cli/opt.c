@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/memory.h"
 #include "cli.h"
 #include "range.h"
 
@@ -21,6 +22,7 @@ enum kind {
     TEXT,
     COUNT,
     MODEL,
+    SAID,
     CHOICE,
     PRECISION,
     LIMIT,
@@ -42,6 +44,7 @@ static const struct known {
 } known[] = {
     {"index", 'i', "X.akin", TEXT, offsetof(struct cli_values, index)},
     {"model", 0, "NAME", MODEL, 0},
+    {"text", 0, "TEXT", SAID, 0},
     {"pool", 0, "mean|cls|patches", CHOICE, offsetof(struct cli_values, pool)},
     {"exif", 0, "on|off", CHOICE, offsetof(struct cli_values, exif)},
     {"precision", 0, "f32|bf16|int8", PRECISION,
@@ -71,6 +74,7 @@ static const struct known {
     {"paths", 0, "LIST", TEXT, offsetof(struct cli_values, paths)},
     {"root", 0, "DIR", TEXT, offsetof(struct cli_values, root)},
     {"revision", 0, "REV", TEXT, offsetof(struct cli_values, revision)},
+    {"pictures", 0, "FOLDER", TEXT, offsetof(struct cli_values, pictures)},
     {"normalize", 0, NULL, FLAG, offsetof(struct cli_values, normalize)},
     {"errors", 0, NULL, FLAG, offsetof(struct cli_values, errors)},
     {"strict", 0, NULL, FLAG, offsetof(struct cli_values, strict)},
@@ -278,6 +282,17 @@ static int take_exclude(struct cli_values *values, const char *text)
     return 0;
 }
 
+static int take_text(struct cli_values *values, const char *text)
+{
+    const char **all =
+        akin__realloc(values->text, values->texts + 1, sizeof *values->text);
+    if (!all)
+        return cli_no_memory();
+    values->text = all;
+    values->text[values->texts++] = text;
+    return 0;
+}
+
 /* The words stand in the option's argument; 1 is the first, 0 none. */
 static int take_choice(struct cli_values *values, const struct known *option,
                        const char *text)
@@ -398,6 +413,8 @@ static int take(struct cli_values *values, const struct known *option,
         return take_cosine(values, option, text);
     case MODEL:
         return take_model(values, text);
+    case SAID:
+        return take_text(values, text);
     case CHOICE:
         return take_choice(values, option, text);
     case EXCLUDE:
@@ -491,13 +508,32 @@ static int parse(const struct cli_command *command, int argc, char **argv,
     return code;
 }
 
+static int run(const char *above, const struct cli_command *command, int argc,
+               char **argv, struct cli_values *values)
+{
+    bool helped = false;
+    const int code = parse(command, argc, argv, values, &helped);
+    if (code)
+        return code;
+    if (helped) {
+        print_help(above, command);
+        return CLI_DONE;
+    }
+    if (values->words < command->least)
+        return cli_wrong(values, "needs %s", command->arguments);
+    const bool any = command->least && !command->most;
+    if (!any && values->words > command->most)
+        return cli_wrong(values, "one word too many: %s",
+                         values->word[command->most]);
+    return command->run(values);
+}
+
 int cli_dispatch(const char *above, const struct cli_command *const *table,
                  int argc, char **argv)
 {
     const struct cli_command *command;
     struct cli_values values = {.limits.size = sizeof(akin_limits)};
     char name[64];
-    bool helped = false;
     if (argc < 1 || !strcmp(argv[0], "--help") || !strcmp(argv[0], "-h")) {
         print_group(above, table);
         return argc < 1 ? CLI_WRONG : CLI_DONE;
@@ -514,18 +550,7 @@ int cli_dispatch(const char *above, const struct cli_command *const *table,
         snprintf(name, sizeof name, "%s%s ", above, command->name);
         return cli_dispatch(name, command->group, argc - 1, argv + 1);
     }
-    const int code = parse(command, argc, argv, &values, &helped);
-    if (code)
-        return code;
-    if (helped) {
-        print_help(above, command);
-        return CLI_DONE;
-    }
-    if (values.words < command->least)
-        return cli_wrong(&values, "needs %s", command->arguments);
-    const bool any = command->least && !command->most;
-    if (!any && values.words > command->most)
-        return cli_wrong(&values, "one word too many: %s",
-                         values.word[command->most]);
-    return command->run(&values);
+    const int code = run(above, command, argc, argv, &values);
+    akin__free(values.text);
+    return code;
 }

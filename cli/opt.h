@@ -23,8 +23,10 @@ struct cli_values {
     size_t models;
     const char *exclude[CLI_EXCLUDES]; /* [excludes] */
     size_t excludes;
-    const char *index, *html, *output, *format, *revision;
+    const char *index, *html, *output, *format, *revision, *pictures;
     const char *to, *table, *paths, *root;
+    const char **text; /* [texts], each a --text */
+    size_t texts;
     size_t k;       /* 0: not given */
     size_t threads; /* 0: not given */
     /* 0: not given; else an akin_pool, and one more than an akin_exif, an

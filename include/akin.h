@@ -222,6 +222,14 @@ typedef enum akin_precision {
                                each row of a weight */
 } akin_precision;
 
+/* CLIP has one network for pictures and one for texts, whose vectors compare.
+ * What is not opened is not read. */
+typedef enum akin_tower {
+    AKIN_TOWER_IMAGE = 0, /* pictures */
+    AKIN_TOWER_TEXT,      /* texts: CLIP alone */
+    AKIN_TOWER_BOTH
+} akin_tower;
+
 typedef struct akin_model_options {
     size_t size;
     akin_pool pool;
@@ -232,6 +240,7 @@ typedef struct akin_model_options {
     int threads;          /* that load and pack; 0: all processors */
     akin_precision precision; /* part of the model's fingerprint */
     akin_decode decode;       /* the same */
+    akin_tower tower;
 } akin_model_options;
 
 /*
@@ -241,7 +250,8 @@ typedef struct akin_model_options {
  * downloads: see akin_hub_pull.
  * Errors: AKIN_ENOTFOUND when no weights are at hand (the message names the
  * command that fetches them), AKIN_EMODEL, AKIN_EFORMAT, AKIN_EIO, AKIN_ENOMEM,
- * AKIN_EUSAGE for a precision that is none.
+ * AKIN_EUSAGE for a precision or a tower that is none, and for texts where the
+ * model cannot read.
  */
 AKIN_API akin_status akin_model_open(akin_model **model, const char *name,
                                      const akin_model_options *options,
@@ -260,9 +270,17 @@ AKIN_API akin_precision akin_model_precision(const akin_model *model);
 AKIN_API akin_decode akin_model_decode(const akin_model *model);
 /* Numbers in a vector. */
 AKIN_API size_t akin_model_dim(const akin_model *model);
+/* The towers that were opened. */
+AKIN_API akin_tower akin_model_tower(const akin_model *model);
 /*
- * 64 hexadecimal digits over all that decides a vector: weights, config,
- * pooling, preprocessing, precision, EXIF choice and decoding.
+ * What CLIP multiplies cosines of pictures and texts by before a softmax,
+ * exp(logit_scale): about 100 as published. 0 without the text tower.
+ */
+AKIN_API double akin_model_scale(const akin_model *model);
+/*
+ * 64 hexadecimal digits over all that decides a picture's vector: weights,
+ * config, pooling, preprocessing, precision, EXIF choice and decoding. Empty
+ * when the model was opened for texts alone.
  */
 AKIN_API const char *akin_model_fingerprint(const akin_model *model);
 
@@ -292,6 +310,30 @@ AKIN_API akin_status akin_embed_images(akin_session *session,
                                        const akin_image *images, size_t count,
                                        float *vectors,
                                        akin_error *err) AKIN_MUST_CHECK;
+
+/* The most tokens that a text can have, its start and end among them. */
+#define AKIN_MAX_TOKENS 512
+
+/*
+ * The numbers that CLIP reads for `text`, UTF-8, as transformers'
+ * CLIPTokenizer gives them: ids [AKIN_MAX_TOKENS], *count of them, cut off at
+ * the model's limit (77). What is no UTF-8 is read as U+FFFD.
+ * Errors: AKIN_EUSAGE without the text tower, AKIN_ENOMEM.
+ */
+AKIN_API akin_status akin_tokenize(const akin_model *model, const char *text,
+                                   int32_t *ids, size_t *count,
+                                   akin_error *err) AKIN_MUST_CHECK;
+
+/*
+ * `vectors` [count][dim] of `texts` [count]: transformers' get_text_features,
+ * not normalised; the same bits alone and among others. Several at once are
+ * faster. Errors: AKIN_EUSAGE without the text tower, AKIN_ENOMEM, AKIN_EIO and
+ * AKIN_EFORMAT (the weights' file has changed), AKIN_EMODEL.
+ */
+AKIN_API akin_status akin_embed_texts(akin_session *session,
+                                      const char *const *texts, size_t count,
+                                      float *vectors,
+                                      akin_error *err) AKIN_MUST_CHECK;
 
 /* The vector of a file, with a session of its own: for a picture or two. */
 AKIN_API akin_status akin_embed_file(const akin_model *model, const char *path,
@@ -389,6 +431,36 @@ typedef struct akin_verify_options {
 AKIN_API akin_status akin_model_verify(const char *name,
                                        const akin_verify_options *options,
                                        akin_error *err) AKIN_MUST_CHECK;
+
+/* A number or a vector that was published of a model. */
+typedef struct akin_figure {
+    const char *name;
+    double difference;   /* between what was published and what akin gives */
+    double limit;        /* the figure holds up to this */
+    const char *skipped; /* NULL, or why it was not recomputed */
+} akin_figure;
+
+typedef struct akin_figures_options {
+    size_t size;
+    const char *revision;
+    const char *pictures; /* a folder with what was published (docs/models.md);
+                             NULL: only what needs no picture is recomputed */
+    int threads;          /* that load and pack; 0: all processors */
+    void (*visit)(void *context, const akin_figure *figure);
+    void *context;
+} akin_figures_options;
+
+/*
+ * Recompute in float32 what was published of openai/clip-vit-base-patch32 and
+ * facebook/dinov2-base, if `name` has their weights: the published file, by its
+ * hash, or CLIP's class embedding, by its own. *published says whether. A
+ * figure that does not hold is AKIN_EMODEL, after all have been recomputed;
+ * errors of akin_model_open.
+ */
+AKIN_API akin_status akin_model_figures(const char *name,
+                                        const akin_figures_options *options,
+                                        int *published,
+                                        akin_error *err) AKIN_MUST_CHECK;
 
 /* ------------------------------------------------------------ indexes -- */
 

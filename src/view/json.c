@@ -302,16 +302,38 @@ json_t *akin__json_info(const char *index, const akin_index_info *info,
     return whole(object, bad);
 }
 
-json_t *akin__json_vector(const char *path, const char *model, size_t dim,
-                          const float *vector)
+static json_t *vector_of(const char *key, const char *name, const char *model,
+                         size_t dim, const float *vector)
 {
     json_t *object = json_object(), *numbers = json_array();
-    int bad = akin__json_set_path(object, "path", path);
+    int bad = akin__json_set_path(object, key, name);
     bad |= akin__json_set_path(object, "model", model);
     bad |= set_count(object, "dim", dim);
     for (size_t i = 0; i < dim; i++)
         bad |= append(numbers, json_real((double)vector[i]));
     bad |= set(object, "vector", numbers);
+    return whole(object, bad);
+}
+
+json_t *akin__json_vector(const char *path, const char *model, size_t dim,
+                          const float *vector)
+{
+    return vector_of("path", path, model, dim, vector);
+}
+
+json_t *akin__json_text(const char *text, const char *model, size_t dim,
+                        const float *vector)
+{
+    return vector_of("text", text, model, dim, vector);
+}
+
+json_t *akin__json_tokens(const char *text, const int32_t *ids, size_t count)
+{
+    json_t *object = json_object(), *numbers = json_array();
+    int bad = akin__json_set_path(object, "text", text);
+    for (size_t i = 0; i < count; i++)
+        bad |= append(numbers, json_integer(ids[i]));
+    bad |= set(object, "ids", numbers);
     return whole(object, bad);
 }
 
@@ -407,13 +429,32 @@ json_t *akin__json_file(const akin_model_file *file)
     return whole(object, bad);
 }
 
-json_t *akin__json_verdict(const char *model, const char *reason, json_t *files)
+json_t *akin__json_figure(const akin_figure *figure)
+{
+    json_t *object = json_object();
+    const bool known = !figure->skipped;
+    int bad = set_text(object, "figure", figure->name);
+    bad |= set(object, "holds",
+               known ? json_boolean(figure->difference <= figure->limit)
+                     : json_null());
+    bad |= set(object, "difference",
+               known ? json_real(figure->difference) : json_null());
+    bad |= set(object, "limit", known ? json_real(figure->limit) : json_null());
+    bad |= set_text(object, "skipped", figure->skipped);
+    return whole(object, bad);
+}
+
+json_t *akin__json_verdict(const char *model, const char *reason, json_t *files,
+                           int published, json_t *figures)
 {
     json_t *object = json_object();
     int bad = set_text(object, "model", model);
     bad |= set(object, "whole", json_boolean(!reason));
     bad |= set_text(object, "reason", reason);
     bad |= set(object, "files", files);
+    bad |= set(object, "published",
+               published < 0 ? json_null() : json_boolean(published));
+    bad |= set(object, "figures", figures);
     return whole(object, bad);
 }
 
