@@ -168,7 +168,8 @@ class Akin:
         _fields_ = [('size', ctypes.c_size_t), ('pool', ctypes.c_int),
                     ('exif', ctypes.c_int), ('revision', ctypes.c_char_p),
                     ('name', ctypes.c_char_p), ('threads', ctypes.c_int),
-                    ('precision', ctypes.c_int), ('decode', ctypes.c_int)]
+                    ('precision', ctypes.c_int), ('decode', ctypes.c_int),
+                    ('tower', ctypes.c_int)]
 
     class Options(ctypes.Structure):
         _fields_ = [('size', ctypes.c_size_t), ('threads', ctypes.c_int),

@@ -14,6 +14,7 @@ PART, all of them without it, in this order:
   article   files to index against the article's loop (against_article.py)
   photo     decoding and preparing photos against Pillow (photo.py)
   dups      all pairs of near vectors against FAISS (dups.py)
+  text      CLIP's text tower against ONNX Runtime, padded (text.py)
 
 Each part measures its contenders in turns; read the ratios, not the rates of
 one part beside those of another. With --json a line for each figure, with its
@@ -67,8 +68,13 @@ def dups(told):
                   *['--rows', '2000', '--rounds', '1'] * told.quick)
 
 
+def text(told):
+    return script('text.py', *told.how,
+                  *['--seconds', '0.1', '--rounds', '1'] * told.quick)
+
+
 PARTS = {part.__name__: part
-         for part in (gemm, network, accuracy, article, photo, dups)}
+         for part in (gemm, network, accuracy, article, photo, dups, text)}
 
 
 def documents(text):

@@ -60,11 +60,12 @@ class Graph:
         return self.op('LayerNormalization', x, self.tensor(f'{name}.weight'),
                        self.tensor(f'{name}.bias'), axis=-1, epsilon=eps)
 
-    def save(self, path, size, dim):
+    def save(self, path, inputs, dim):
+        """inputs: name -> (type, shape)."""
         graph = helper.make_graph(
             self.nodes, 'vit',
-            [helper.make_tensor_value_info('pixels', TensorProto.FLOAT,
-                                           ['batch', 3, size, size])],
+            [helper.make_tensor_value_info(name, *what)
+             for name, what in inputs.items()],
             [helper.make_tensor_value_info('vectors', TensorProto.FLOAT,
                                            ['batch', dim])], self.weights)
         onnx.save(helper.make_model(
@@ -73,13 +74,14 @@ class Graph:
                            helper.make_opsetid('com.microsoft', 1)]), path)
 
 
-def attention(g, x, names, heads, fused):
-    """Multi-head attention over x; names of query, key, value, output."""
+def attention(g, x, names, heads, fused, mask=None):
+    """Multi-head attention over x; names of query, key, value, output. `mask`
+    [tokens, tokens] is the causal one, added to the scores."""
     width = len(g.tensors[f'{names[0]}.bias'])
     if fused:
         q, k, v = (g.linear(x, name) for name in names[:3])
         y = g.op('MultiHeadAttention', q, k, v, domain='com.microsoft',
-                 num_heads=heads)
+                 num_heads=heads, **({'unidirectional': 1} if mask else {}))
         return g.linear(y, names[3])
     apart = g.ints(0, 0, heads, width // heads)
     q, k, v = (g.op('Transpose', g.op('Reshape', g.linear(x, name), apart),
@@ -87,7 +89,10 @@ def attention(g, x, names, heads, fused):
                for name, perm in zip(names, ([0, 2, 1, 3], [0, 2, 3, 1],
                                              [0, 2, 1, 3])))
     scale = g.weight(np.float32((width // heads) ** -0.5))
-    share = g.op('Softmax', g.op('Mul', g.op('MatMul', q, k), scale), axis=-1)
+    scores = g.op('Mul', g.op('MatMul', q, k), scale)
+    if mask:
+        scores = g.op('Add', scores, mask)
+    share = g.op('Softmax', scores, axis=-1)
     y = g.op('Transpose', g.op('MatMul', share, v), perm=[0, 2, 1, 3])
     return g.linear(g.op('Reshape', y, g.ints(0, 0, width)), names[3])
 
@@ -207,5 +212,37 @@ def write(folder, path, fused):
     else:
         size, dim = dinov2(g, fused, folder)
     g.nodes[-1].output[0] = 'vectors'
-    g.save(path, size, dim)
+    g.save(path, {'pixels': (TensorProto.FLOAT, ['batch', 3, size, size])},
+           dim)
+
+
+def write_text(folder, path, fused):
+    """CLIP's text tower: ids [batch, 77], padded, and the places of the end
+    tokens, ends [batch, 1], to vectors."""
+    g = Graph(folder)
+    c = g.config.text_config
+    tower = 'text_model.'
+    length = c.max_position_embeddings
+    x = g.op('Gather', g.tensor(tower + 'embeddings.token_embedding.weight'),
+             'ids')
+    x = g.op('Add', x, g.tensor(tower + 'embeddings.position_embedding.weight',
+                                (1, length, -1)))
+    mask = g.weight(np.triu(np.full((length, length), -1e9, np.float32), 1))
+    for i in range(c.num_hidden_layers):
+        block = f'{tower}encoder.layers.{i}.'
+        y = g.norm(x, block + 'layer_norm1', c.layer_norm_eps)
+        y = attention(g, y, [f'{block}self_attn.{n}_proj' for n in
+                             ('q', 'k', 'v', 'out')], c.num_attention_heads,
+                      fused, mask)
+        x = g.op('Add', x, y)
+        y = g.norm(x, block + 'layer_norm2', c.layer_norm_eps)
+        y = quick_gelu(g, g.linear(y, block + 'mlp.fc1'))
+        x = g.op('Add', x, g.linear(y, block + 'mlp.fc2'))
+    x = g.op('GatherND', x, 'ends', batch_dims=1)
+    x = g.norm(x, tower + 'final_layer_norm', c.layer_norm_eps)
+    g.linear(x, 'text_projection')
+    g.nodes[-1].output[0] = 'vectors'
+    g.save(path, {'ids': (TensorProto.INT64, ['batch', length]),
+                  'ends': (TensorProto.INT64, ['batch', 1])},
+           g.config.projection_dim)
 

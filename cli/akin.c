@@ -22,17 +22,21 @@ static int version(int argc, char **argv)
 {
     printf("akin %s\n", akin_version());
     if (argc > 2 && !strcmp(argv[2], "--verbose"))
-        printf("%s", akin_decoders());
+        printf("%s%s\n", akin_decoders(),
+               *akin_pgvector_library() ? akin_pgvector_library()
+                                        : "no libpq: no export to PostgreSQL");
     return CLI_DONE;
 }
 
 int main(int argc, char **argv)
 {
     static const struct cli_command *const commands[] = {
-        &cli_compare, &cli_index,  &cli_search, &cli_dups,
-        &cli_embed,   &cli_export, &cli_info,   &cli_verify,
-        &cli_repair,  &cli_model,  &cli_bench,  NULL,
+        &cli_compare, &cli_index,  &cli_search, &cli_dups,   &cli_embed,
+        &cli_export,  &cli_import, &cli_info,   &cli_verify, &cli_repair,
+        &cli_model,   &cli_bench,  NULL,
     };
+    if (argc == 2 && !strcmp(argv[1], "decode-worker"))
+        return akin_decoder_serve(); /* akin, called by akin: CLI_DECODER */
     if (argc < 2) {
         fputs(first_steps, stdout);
         return cli_finish(CLI_DONE);

@@ -7,6 +7,10 @@
 
 #include "akin.h"
 
+/* The program of an akin_decoder: this one, also when it has been replaced on
+ * the disc since it was started. */
+#define CLI_DECODER "/proc/self/exe"
+
 enum {
     CLI_DONE = 0,
     CLI_PARTLY = 1,   /* done, but some inputs failed or nothing was found */

@@ -33,10 +33,11 @@ struct dups {
     akin_dups_info info;
     struct cli_meter meter;
     struct akin__page page;
-    bool paged;     /* the page is open */
-    uint64_t done;  /* files, or would be */
-    uint64_t left;  /* alone, with a reason */
-    uint64_t freed; /* bytes, or would be */
+    akin_decoder *decoder; /* of the page's pictures */
+    bool paged;            /* the page is open */
+    uint64_t done;         /* files, or would be */
+    uint64_t left;         /* alone, with a reason */
+    uint64_t freed;        /* bytes, or would be */
 };
 
 static int show(void *context, const char *what, uint64_t done, uint64_t whole)
@@ -319,11 +320,14 @@ static int tell_all(struct dups *d)
 
 static int open_page(struct dups *d)
 {
+    const akin_decode_options options = {.size = sizeof options,
+                                         .limits = &d->values->limits};
     akin_error err;
     if (!d->values->html)
         return 0;
-    if (akin__page_open(&d->page, d->values->html, "Copies of pictures",
-                        d->path, &d->values->limits, &err) != AKIN_OK)
+    if (akin_decoder_open(&d->decoder, CLI_DECODER, &options, &err) ||
+        akin__page_open(&d->page, d->values->html, "Copies of pictures",
+                        d->path, d->decoder, &err))
         return cli_fail(ABOUT_OUTPUT, &err);
     d->paged = true;
     return 0;
@@ -404,6 +408,7 @@ static int run(const struct cli_values *values)
         d.here = NULL;
     const int code = dups(&d);
     akin_dups_close(&d.found);
+    akin_decoder_close(&d.decoder);
     akin_index_close(&d.index);
     akin__free(d.here);
     akin__free(d.path);

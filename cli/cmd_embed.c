@@ -1,5 +1,6 @@
 /*
- * akin embed: vectors of pictures as a NumPy array or as lines of JSON.
+ * akin embed: vectors of pictures or texts as a NumPy array or as lines of
+ * JSON, and the tokens of texts.
  *
  * A file is written beside the one it replaces and takes its place when it is
  * whole; a file that could not be read has no row.
@@ -16,6 +17,7 @@
 #include "commands.h"
 #include "models.h"
 #include "pictures.h"
+#include "texts.h"
 #include "view/json.h"
 
 /* A file in the making, written from its front to its end. */
@@ -28,7 +30,7 @@ struct out {
 struct embed {
     const struct cli_values *values;
     struct cli_models models;
-    bool npy;
+    bool npy, tokens;
     struct out file, paths; /* file closed: standard output */
     uint8_t *bytes;         /* [dim][4], a row of the array */
     uint64_t rows;
@@ -96,9 +98,20 @@ static int write_header(struct embed *e)
     return 0;
 }
 
-static int add_row(struct embed *e, const struct cli_picture *picture)
+static int add_row(struct embed *e, const float *vector)
 {
     const size_t dim = akin_model_dim(e->models.model[0]);
+    for (size_t i = 0; i < dim; i++) {
+        uint32_t bits;
+        memcpy(&bits, &vector[i], sizeof bits);
+        akin__store_le32(e->bytes + 4 * i, bits);
+    }
+    e->rows++;
+    return out_add(&e->file, e->bytes, 4 * dim);
+}
+
+static int add_named_row(struct embed *e, const struct cli_picture *picture)
+{
     if (strchr(picture->path, '\n')) {
         cli_say("%s: a name with a newline cannot stand in %s.paths; "
                 "--format jsonl can hold it",
@@ -106,27 +119,23 @@ static int add_row(struct embed *e, const struct cli_picture *picture)
         e->unnamed++;
         return 0;
     }
-    for (size_t i = 0; i < dim; i++) {
-        uint32_t bits;
-        memcpy(&bits, &picture->vector[0][i], sizeof bits);
-        akin__store_le32(e->bytes + 4 * i, bits);
-    }
-    int code = out_add(&e->file, e->bytes, 4 * dim);
+    int code = add_row(e, picture->vector[0]);
     if (!code)
         code = out_add(&e->paths, picture->path, strlen(picture->path));
     if (!code)
         code = out_add(&e->paths, "\n", 1);
-    e->rows++;
     return code;
 }
 
+/* Texts have no file of names: none of them fails, and they keep their order.
+ */
 static int open_npy(struct embed *e)
 {
     char *paths = akin__format("%s.paths", e->values->output);
     e->bytes = akin__alloc(akin_model_dim(e->models.model[0]), 4);
     int code = paths && e->bytes ? out_open(&e->file, e->values->output)
                                  : cli_no_memory();
-    if (!code)
+    if (!code && !e->values->texts)
         code = out_open(&e->paths, paths);
     if (!code)
         code = write_header(e);
@@ -136,24 +145,49 @@ static int open_npy(struct embed *e)
 
 /* ----------------------------------------------------------------- jsonl -- */
 
-static int add_lines(struct embed *e, const struct cli_picture *picture)
+/* Takes `object`, NULL when memory is short. */
+static int add_line(struct embed *e, json_t *object)
+{
+    char *line = object ? akin__json_line(object) : NULL;
+    int code = 0;
+    json_decref(object);
+    if (!line)
+        return cli_no_memory();
+    if (e->file.open)
+        code = out_add(&e->file, line, strlen(line));
+    else
+        fputs(line, stdout);
+    akin__free(line);
+    return code;
+}
+
+typedef json_t *line_fn(const char *name, const char *model, size_t dim,
+                        const float *vector);
+
+/* A line for each model. */
+static int add_lines(struct embed *e, line_fn *make, const char *name,
+                     float *const *vector)
 {
     int code = 0;
-    for (size_t m = 0; m < e->models.count && !code; m++) {
-        json_t *object = akin__json_vector(picture->path, e->models.name[m],
-                                           akin_model_dim(e->models.model[m]),
-                                           picture->vector[m]);
-        char *line = object ? akin__json_line(object) : NULL;
-        json_decref(object);
-        if (!line)
-            return cli_no_memory();
-        if (e->file.open)
-            code = out_add(&e->file, line, strlen(line));
-        else
-            fputs(line, stdout);
-        akin__free(line);
-    }
+    for (size_t m = 0; m < e->models.count && !code; m++)
+        code = add_line(e, make(name, e->models.name[m],
+                                akin_model_dim(e->models.model[m]), vector[m]));
     e->rows++;
+    return code;
+}
+
+static int add_tokens(struct embed *e)
+{
+    int code = 0;
+    for (size_t i = 0; i < e->values->texts && !code; i++) {
+        const char *text = e->values->text[i];
+        int32_t ids[AKIN_MAX_TOKENS];
+        size_t count;
+        akin_error err;
+        if (akin_tokenize(e->models.model[0], text, ids, &count, &err))
+            return cli_fail(ABOUT_MODEL, &err);
+        code = add_line(e, akin__json_tokens(text, ids, count));
+    }
     return code;
 }
 
@@ -170,12 +204,27 @@ static void normalize(float *vector, size_t dim)
         vector[i] = (float)((double)vector[i] / norm);
 }
 
-static int add(void *context, const struct cli_picture *picture)
+static void normalize_all(const struct embed *e, float *const *vector)
+{
+    for (size_t m = 0; m < e->models.count && e->values->normalize; m++)
+        normalize(vector[m], akin_model_dim(e->models.model[m]));
+}
+
+static int add_picture(void *context, const struct cli_picture *picture)
 {
     struct embed *e = context;
-    for (size_t m = 0; m < e->models.count && e->values->normalize; m++)
-        normalize(picture->vector[m], akin_model_dim(e->models.model[m]));
-    return e->npy ? add_row(e, picture) : add_lines(e, picture);
+    normalize_all(e, picture->vector);
+    return e->npy ? add_named_row(e, picture)
+                  : add_lines(e, akin__json_vector, picture->path,
+                              picture->vector);
+}
+
+static int add_text(void *context, const char *text, float *const *vector)
+{
+    struct embed *e = context;
+    normalize_all(e, vector);
+    return e->npy ? add_row(e, vector[0])
+                  : add_lines(e, akin__json_text, text, vector);
 }
 
 static int check(struct embed *e)
@@ -183,9 +232,15 @@ static int check(struct embed *e)
     const struct cli_values *values = e->values;
     const char *format = values->format ? values->format : "jsonl";
     e->npy = strcmp(format, "npy") == 0;
-    if (!e->npy && strcmp(format, "jsonl"))
-        return cli_wrong(values, "--format %s is neither npy nor jsonl",
+    e->tokens = strcmp(format, "tokens") == 0;
+    if (!e->npy && !e->tokens && strcmp(format, "jsonl"))
+        return cli_wrong(values, "--format %s is none of npy, jsonl, tokens",
                          format);
+    if (!values->words == !values->texts)
+        return cli_wrong(values, values->words ? "files or --text, not both"
+                                               : "needs FILE.. or --text TEXT");
+    if (e->tokens && !values->texts)
+        return cli_wrong(values, "--format tokens needs --text TEXT");
     if (e->npy && values->json)
         return cli_wrong(values, "--json and --format npy exclude each other");
     if (e->npy && !values->output)
@@ -195,11 +250,12 @@ static int check(struct embed *e)
 
 static int open_all(struct embed *e)
 {
-    int code = cli_models_open(&e->models, e->values);
-    if (!code && e->npy && e->models.count > 1)
-        code = cli_wrong(e->values,
-                         "an array holds the vectors of one model: --model %s "
-                         "or --model %s",
+    int code = e->values->texts ? cli_models_open_texts(&e->models, e->values)
+                                : cli_models_open(&e->models, e->values);
+    if (!code && (e->npy || e->tokens) && e->models.count > 1)
+        code = cli_wrong(e->values, "%s of one model: --model %s or --model %s",
+                         e->npy ? "an array holds the vectors"
+                                : "these are the tokens",
                          e->models.name[0], e->models.name[1]);
     if (code)
         return code;
@@ -210,7 +266,10 @@ static int open_all(struct embed *e)
 
 static int embed(struct embed *e)
 {
-    int code = cli_embed_pictures(e->values, &e->models, add, e);
+    int code = e->tokens ? add_tokens(e)
+               : e->values->texts
+                   ? cli_embed_texts(e->values, &e->models, add_text, e)
+                   : cli_embed_pictures(e->values, &e->models, add_picture, e);
     if (e->unnamed && code <= CLI_PARTLY)
         code = e->rows ? CLI_PARTLY : CLI_NO_INPUT;
     if (e->npy && code <= CLI_PARTLY) {
@@ -237,15 +296,19 @@ static int run(const struct cli_values *values)
 
 const struct cli_command cli_embed = {
     .name = "embed",
-    .arguments = "FILE.. [options]",
-    .summary = "the vectors of pictures, as NumPy array or lines of JSON",
+    .arguments = "FILE..|--text TEXT.. [options]",
+    .summary = "the vectors of pictures or texts, as NumPy array or JSON",
     .detail = "A file that cannot be read has no row; with npy, FILE.paths "
-              "names the rows.",
-    .example = "  akin embed *.jpg --model clip --format npy -o clip.npy",
-    .least = 1,
+              "names the rows.\nA text's vector compares with those that the "
+              "same CLIP gives pictures.",
+    .example = "  akin embed *.jpg --model clip --format npy -o clip.npy\n"
+               "  akin embed --text \"a red apple\" --model clip "
+               "--format tokens",
+    .most = SIZE_MAX,
     .run = run,
     .options = {{"model", "known name, hub id or folder; jsonl: or several"},
-                {"format", "npy (float32 [files, dim]) or jsonl (the usual)"},
+                {"text", "a text instead of files: once or several times"},
+                {"format", "npy (float32 [rows, dim]), jsonl, or tokens"},
                 {"output", "the file to write; jsonl: stdout without it"},
                 {"normalize", "scale each vector to length one"},
                 {"pool", "DINOv2's tokens to one vector (mean)"},

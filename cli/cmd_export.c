@@ -1,4 +1,4 @@
-/* akin export: the vectors of one model for other programs. */
+/* akin export: the vectors of one model, into files and tables of others. */
 #include <stdio.h>
 #include <string.h>
 
@@ -7,29 +7,60 @@
 #include "cli.h"
 #include "commands.h"
 #include "index.h"
+#include "terminal.h"
 #include "view/json.h"
+#include "view/meter.h"
 
 static const struct {
     const char *name;
     akin_export_format format;
-} formats[] = {{"faiss", AKIN_EXPORT_FAISS},
-               {"npy", AKIN_EXPORT_NPY},
-               {"jsonl", AKIN_EXPORT_JSONL}};
-enum { FORMATS = sizeof formats / sizeof *formats };
+    bool paths, ids; /* FILE.paths and FILE.ids.csv are written beside */
+} formats[] = {
+    {"faiss", AKIN_EXPORT_FAISS, true, false},
+    {"faiss-ip", AKIN_EXPORT_FAISS_IP, true, false},
+    {"faiss-idmap", AKIN_EXPORT_FAISS_IDMAP, true, true},
+    {"faiss-ip-idmap", AKIN_EXPORT_FAISS_IP_IDMAP, true, true},
+    {"npy", AKIN_EXPORT_NPY, true, false},
+    {"jsonl", AKIN_EXPORT_JSONL, false, false},
+    {"csv", AKIN_EXPORT_CSV, false, false},
+};
+enum {
+    FILES = sizeof formats / sizeof *formats,
+    PGVECTOR = FILES /* the one that is no file */
+};
+#define FORMAT_NAMES                                                           \
+    "faiss, faiss-ip, faiss-idmap, faiss-ip-idmap, npy, jsonl, csv, pgvector"
 
-static int find_format(const struct cli_values *values,
-                       akin_export_format *format)
+/* Which of `formats`, or PGVECTOR. */
+static int find_format(const struct cli_values *values, size_t *format)
 {
-    for (size_t i = 0; values->format && i < FORMATS; i++) {
-        if (strcmp(values->format, formats[i].name) == 0) {
-            *format = formats[i].format;
-            return 0;
-        }
-    }
-    return values->format
-               ? cli_wrong(values, "--format %s is none of faiss, npy, jsonl",
-                           values->format)
-               : cli_wrong(values, "--format faiss, npy or jsonl is needed");
+    if (!values->format)
+        return cli_wrong(values, "--format is needed: one of " FORMAT_NAMES);
+    *format = 0;
+    while (*format < FILES && strcmp(values->format, formats[*format].name))
+        ++*format;
+    if (*format < FILES || strcmp(values->format, "pgvector") == 0)
+        return 0;
+    return cli_wrong(values, "--format %s is none of " FORMAT_NAMES,
+                     values->format);
+}
+
+static int check_target(const struct cli_values *values, size_t format)
+{
+    if (values->models > 1)
+        return cli_wrong(values, "%s the vectors of one model",
+                         format == PGVECTOR ? "a table holds" : "a file holds");
+    if (format == PGVECTOR && values->output)
+        return cli_wrong(values, "--format pgvector writes no file; --to says "
+                                 "which database");
+    if (format == PGVECTOR && !values->to)
+        return cli_wrong(values, "--to postgresql://user@host/database is "
+                                 "needed");
+    if (format != PGVECTOR && (values->to || values->table))
+        return cli_wrong(values, "--to and --table are for --format pgvector");
+    if (format != PGVECTOR && !values->output)
+        return cli_wrong(values, "-o FILE is needed");
+    return 0;
 }
 
 /* The one that --model names, or the only one there is. */
@@ -60,11 +91,8 @@ static uint64_t rows_of(const akin_index_info *info, const char *model)
     return 0;
 }
 
-static int print_json(const struct cli_values *values, const char *path,
-                      const char *model, const char *paths, uint64_t rows)
+static int print_json(json_t *object)
 {
-    json_t *object = akin__json_export(path, model, values->format,
-                                       values->output, paths, rows);
     char *line = object ? akin__json_line(object) : NULL;
     json_decref(object);
     if (!line)
@@ -75,39 +103,77 @@ static int print_json(const struct cli_values *values, const char *path,
 }
 
 static int write_file(const struct cli_values *values, akin_index *index,
-                      const char *path, const char *model,
-                      akin_export_format format, uint64_t rows)
+                      const char *path, const char *model, size_t format,
+                      uint64_t rows)
 {
     akin_error err;
-    const akin_status status =
-        akin_index_export(index, model, format, values->output, &err);
+    const akin_status status = akin_index_export(
+        index, model, formats[format].format, values->output, &err);
     if (status)
         return cli_fail(ABOUT_INDEX, &err);
-    char *paths = format == AKIN_EXPORT_JSONL
-                      ? NULL
-                      : akin__format("%s.paths", values->output);
+    char *paths =
+        formats[format].paths ? akin__format("%s.paths", values->output) : NULL;
+    char *ids =
+        formats[format].ids ? akin__format("%s.ids.csv", values->output) : NULL;
     int code = 0;
     if (values->json)
-        code = print_json(values, path, model, paths, rows);
+        code = print_json(akin__json_export(path, model, values->format,
+                                            values->output, paths, ids, rows));
     else
-        cli_say("wrote %s%s%s", values->output, paths ? " and " : "",
-                paths ? paths : "");
+        cli_say("wrote %s%s%s%s%s", values->output, paths ? " and " : "",
+                paths ? paths : "", ids ? " and " : "", ids ? ids : "");
     akin__free(paths);
+    akin__free(ids);
     return code;
+}
+
+static int show(void *context, const char *what, uint64_t done, uint64_t whole)
+{
+    cli_meter_show(context, what, done, whole);
+    return cli_stopped();
+}
+
+static int write_table(const struct cli_values *values, akin_index *index,
+                       const char *path, const char *model)
+{
+    struct cli_meter meter = {0};
+    const akin_pgvector_options options = {.size = sizeof options,
+                                           .table = values->table,
+                                           .progress = show,
+                                           .context = &meter};
+    akin_pgvector_report r;
+    akin_error err;
+    char added[32], updated[32], removed[32], unchanged[32];
+    cli_catch_stop();
+    const akin_status status = akin_index_export_pgvector(
+        index, model, values->to, &options, &r, &err);
+    cli_meter_clear(&meter);
+    if (status == AKIN_ECANCELLED) {
+        cli_say("stopped; the table is as it was");
+        return CLI_STOPPED + cli_stopped();
+    }
+    if (status)
+        return cli_fail(ABOUT_OUTPUT, &err);
+    if (values->json)
+        return print_json(akin__json_pgvector(path, model, &r));
+    printf("%s, table %s: %s added, %s updated, %s removed, %s unchanged\n",
+           r.server, r.table, akin__thousands(added, r.added),
+           akin__thousands(updated, r.updated),
+           akin__thousands(removed, r.removed),
+           akin__thousands(unchanged, r.unchanged));
+    return 0;
 }
 
 static int run(const struct cli_values *values)
 {
     akin_index *index = NULL;
     akin_index_info info;
-    akin_export_format format = AKIN_EXPORT_FAISS;
+    size_t format = 0;
     const char *model;
     char *path = NULL;
     int code = find_format(values, &format);
-    if (!code && !values->output)
-        code = cli_wrong(values, "-o FILE is needed");
-    if (!code && values->models > 1)
-        code = cli_wrong(values, "a file holds the vectors of one model");
+    if (!code)
+        code = check_target(values, format);
     if (!code)
         code = cli_index_open(values->words ? values->word[0] : values->index,
                               &path, &index, &info);
@@ -115,7 +181,9 @@ static int run(const struct cli_values *values)
         code = cli_index_count(index, &info);
     if (!code)
         code = find_model(values, path, &info, &model);
-    if (!code)
+    if (!code && format == PGVECTOR)
+        code = write_table(values, index, path, model);
+    else if (!code)
         code = write_file(values, index, path, model, format,
                           rows_of(&info, model));
     akin_index_close(&index);
@@ -125,17 +193,33 @@ static int run(const struct cli_values *values)
 
 const struct cli_command cli_export = {
     .name = "export",
-    .arguments = "[X.akin] --format FORMAT -o FILE [options]",
-    .summary = "the vectors of an index for FAISS, NumPy or anything",
-    .detail = "Rows are in order of path and of length one. FILE.paths names "
-              "those of faiss\nand npy.",
+    .arguments = "[X.akin] --format FORMAT -o FILE | --to URI [options]",
+    .summary = "the vectors of an index for FAISS, NumPy, PostgreSQL, ...",
+    .detail =
+        "Rows are in order of path and of length one. FORMAT:\n\n"
+        "  faiss           IndexFlatL2\n"
+        "  faiss-ip        IndexFlatIP: inner product, the cosine\n"
+        "  faiss-idmap     IndexIDMap over IndexFlatL2; ids are the "
+        "index's own and stay\n"
+        "  faiss-ip-idmap  IndexIDMap over IndexFlatIP\n"
+        "  npy             a NumPy array, float32 [rows, dim]\n"
+        "  jsonl           a line of JSON a row, with its path\n"
+        "  csv             a header, then a line a row: path, numbers\n"
+        "  pgvector        a table of PostgreSQL; again sends only what "
+        "changed\n\n"
+        "FILE.paths names the rows of faiss and npy, FILE.ids.csv the ids "
+        "of an IDMap.\nA password for --to is best left to PGPASSWORD or "
+        "~/.pgpass.",
     .example =
-        "  akin export photos.akin --model clip --format faiss -o clip.index",
+        "  akin export photos.akin --model clip --format faiss -o clip.index\n"
+        "  akin export --format pgvector --to postgresql://me@db.lan/photos",
     .most = 1,
     .run = run,
     .options = {{"index", "the index, as X.akin is"},
                 {"model", "whose vectors, where there are several models"},
-                {"format", "faiss (IndexFlatL2), npy, or jsonl"},
+                {"format", "one of those above"},
                 {"output", "the file to write, whole or not at all"},
+                {"to", "the database, of pgvector: postgresql://..."},
+                {"table", "its table (akin_MODEL); also SCHEMA.NAME"},
                 {"json", "one document: docs/json.md"}},
 };

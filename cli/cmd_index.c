@@ -228,7 +228,8 @@ static akin_status work(struct update *u, akin_error *err)
                                         .notice = notice,
                                         .context = u,
                                         .exclude = v->exclude,
-                                        .excludes = v->excludes};
+                                        .excludes = v->excludes,
+                                        .decoder = CLI_DECODER};
     if (!v->watch)
         return akin_index_update(u->index, roots, v->words, u->models.model,
                                  u->models.count, &options, &u->report, err);

@@ -1,8 +1,10 @@
 /* akin model: which weights are at hand, and how they get there. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/error.h"
+#include "base/file.h"
 #include "base/memory.h"
 #include "base/text.h"
 #include "cli.h"
@@ -205,7 +207,7 @@ static int path(const struct cli_values *values)
 
 struct verdict {
     struct results *results;
-    json_t *files; /* with --json */
+    json_t *files, *figures; /* with --json */
     size_t count, hashed;
     uint64_t bytes;
 };
@@ -246,24 +248,78 @@ static void print_verdict(const char *name, const struct verdict *v)
                name, count, size, v->hashed);
 }
 
+static void figure(void *context, const akin_figure *figure)
+{
+    struct verdict *v = context;
+    if (v->figures)
+        v->results->out_of_memory |=
+            json_array_append_new(v->figures, akin__json_figure(figure));
+    else if (figure->skipped)
+        printf("  skipped  %s: %s\n", figure->name, figure->skipped);
+    else
+        printf("  %s  %s: off by %.2g (limit %.2g)\n",
+               figure->difference <= figure->limit ? "pass   " : "FAIL   ",
+               figure->name, figure->difference, figure->limit);
+}
+
+/* Where what was published lies: as the user says, else where the tests look.
+ * Allocated; NULL when it is nowhere. */
+static char *published_folder(const struct cli_values *values)
+{
+    const char *shared = getenv("AKIN_SHARED");
+    char *folder = values->pictures ? akin__strdup(values->pictures)
+                                    : akin__join(shared ? shared : "../shared",
+                                                 "data/goldens");
+    if (values->pictures || (folder && akin__is_folder(folder)))
+        return folder;
+    akin__free(folder);
+    return NULL;
+}
+
+/* What was published of these weights; `published` -1: it was not looked at. */
+static int check_figures(struct verdict *v, const char *name, int *published,
+                         akin_error *err)
+{
+    const struct cli_values *values = v->results->values;
+    char *folder = published_folder(values);
+    const akin_figures_options options = {.size = sizeof options,
+                                          .revision = values->revision,
+                                          .pictures = folder,
+                                          .visit = figure,
+                                          .context = v};
+    int code = 0;
+    if (akin_model_figures(name, &options, published, err))
+        code = failed(v->results, err);
+    else if (!v->figures && !*published)
+        printf("%s: no figures were published for these weights\n", name);
+    else if (!v->figures)
+        printf("%s: gives what was published of these weights\n", name);
+    akin__free(folder);
+    return code;
+}
+
 static int verify_one(struct results *r, const char *name)
 {
-    struct verdict v = {.results = r, .files = r->models ? json_array() : NULL};
+    struct verdict v = {.results = r,
+                        .files = r->models ? json_array() : NULL,
+                        .figures = r->models ? json_array() : NULL};
     const akin_verify_options options = {.size = sizeof options,
                                          .revision = r->values->revision,
                                          .progress = verify_progress,
                                          .visit = verify_file,
                                          .context = &v};
     akin_error err = {AKIN_OK, ""};
-    int code = 0;
+    int code = 0, published = -1;
     if (akin_model_verify(name, &options, &err))
         code = failed(r, &err);
     cli_meter_clear(&r->meter);
-    if (r->models)
-        add_result(
-            r, akin__json_verdict(name, code ? err.message : NULL, v.files));
-    else if (!code)
+    if (!code && !r->models)
         print_verdict(name, &v);
+    if (!code)
+        code = check_figures(&v, name, &published, &err);
+    if (r->models)
+        add_result(r, akin__json_verdict(name, code ? err.message : NULL,
+                                         v.files, published, v.figures));
     return code;
 }
 
@@ -313,13 +369,17 @@ static const struct cli_command cli_pull = {
 static const struct cli_command cli_model_verify = {
     .name = "verify",
     .arguments = "NAME.. [options]",
-    .summary = "read every file of models and compare it with its hash",
+    .summary = "compare every file with its hash, and figures with others'",
     .detail = "Files of the hub have a published hash; files of a plain "
-              "folder have none,\nand only their form is looked at.",
+              "folder have none,\nand only their form is looked at. Of the "
+              "weights of clip and dinov2 vectors and\nlogits were published: "
+              "they are computed again. Those of pictures need the\npictures, "
+              "which docs/models.md names.",
     .example = "  akin model verify clip dinov2",
     .least = 1,
     .run = verify,
-    .options = {{"revision", "a branch, tag or commit instead of the usual"},
+    .options = {{"pictures", "the pictures and vectors that were published"},
+                {"revision", "a branch, tag or commit instead of the usual"},
                 {"json", "one document: docs/models.md"}},
 };
 

@@ -1,7 +1,8 @@
 /*
  * akin search: for each picture, what each model of the index finds most like
- * it. Queries are answered one after the other, so that the first answers are
- * there before the last picture is read.
+ * it. A few queries are answered one after the other, so that the first answers
+ * are there before the last picture is read; many are gathered, because an
+ * index is read once for all that are asked together.
  */
 #include <stdio.h>
 #include <string.h>
@@ -13,6 +14,7 @@
 #include "base/text.h"
 #include "cli.h"
 #include "commands.h"
+#include "filter.h"
 #include "index.h"
 #include "models.h"
 #include "pictures.h"
@@ -21,7 +23,11 @@
 #include "view/json.h"
 #include "view/table.h"
 
-enum { USUAL_COUNT = 3 }; /* answers, as many as the article shows */
+enum {
+    USUAL_COUNT = 3, /* answers, as many as the article shows */
+    MANY = 16,       /* queries that are not answered one by one */
+    TOGETHER = 64    /* but so many at once */
+};
 
 struct search {
     const struct cli_values *values;
@@ -29,12 +35,18 @@ struct search {
     char *path, *here; /* of the index; the current folder */
     akin_index *index;
     akin_index_info info;
+    struct cli_filter filter;
     size_t k;
-    akin_match *match;                        /* [models][k] */
-    struct akin__ranking ranking[CLI_MODELS]; /* [models] */
+    size_t together, waiting;            /* queries to be answered at once */
+    char *query[TOGETHER];               /* [waiting] their paths, allocated */
+    float *vectors[CLI_MODELS];          /* [models] x [together][dim] */
+    akin_match *match;                   /* [models][together][k] */
+    size_t found[CLI_MODELS * TOGETHER]; /* [models][together] */
     struct akin__page page;
-    bool paged;  /* the page is open */
-    size_t told; /* queries answered */
+    akin_decoder *decoder; /* of the page's pictures */
+    bool paged;            /* the page is open */
+    bool any;              /* a query had an answer */
+    size_t told;           /* queries answered */
 };
 
 static int print_json(const struct akin__answers *answers)
@@ -63,7 +75,7 @@ static void fill_table(const struct search *s,
         rows = ranking->found > rows ? ranking->found : rows;
     }
     for (size_t i = 0; i < rows; i++) {
-        akin__table_cellf(table, "%zu", i + 1);
+        akin__table_cellf(table, "%zu", s->filter.options.offset + i + 1);
         for (size_t m = 0; m < answers->models; m++) {
             const struct akin__ranking *ranking = &answers->ranking[m];
             const bool there = i < ranking->found;
@@ -101,31 +113,24 @@ static int print_table(const struct search *s,
     return code;
 }
 
-static int ask(struct search *s, const struct cli_picture *picture)
+/* What the models found for the query `number` of those that waited. */
+static int tell(struct search *s, size_t number)
 {
-    akin_error err;
-    for (size_t m = 0; m < s->models.count; m++) {
-        struct akin__ranking *ranking = &s->ranking[m];
-        akin_match *match = s->match + m * s->k;
-        ranking->model = s->models.name[m];
-        ranking->match = match;
-        if (akin_index_search(s->index, ranking->model, picture->vector[m],
-                              s->k, match, &ranking->found, &err) != AKIN_OK)
-            return cli_fail(ABOUT_INDEX, &err);
-    }
-    return 0;
-}
-
-static int answer(void *context, const struct cli_picture *picture)
-{
-    struct search *s = context;
-    const struct akin__answers answers = {.query = picture->path,
+    struct akin__ranking ranking[CLI_MODELS];
+    const struct akin__answers answers = {.query = s->query[number],
                                           .models = s->models.count,
-                                          .ranking = s->ranking};
+                                          .ranking = ranking};
     akin_error err;
-    int code = ask(s, picture);
-    if (!code && s->paged &&
-        akin__page_add(&s->page, &answers, &err) != AKIN_OK)
+    int code = 0;
+    for (size_t m = 0; m < s->models.count; m++) {
+        const size_t at = m * s->together + number;
+        ranking[m] = (struct akin__ranking){.model = s->models.name[m],
+                                            .match = s->match + at * s->k,
+                                            .found = s->found[at],
+                                            .offset = s->filter.options.offset};
+        s->any = s->any || s->found[at];
+    }
+    if (s->paged && akin__page_add(&s->page, &answers, &err) != AKIN_OK)
         code = cli_fail(ABOUT_OUTPUT, &err);
     if (!code)
         code =
@@ -133,6 +138,41 @@ static int answer(void *context, const struct cli_picture *picture)
     fflush(stdout);
     s->told++;
     return code;
+}
+
+/* Answer those that wait. */
+static int ask(struct search *s)
+{
+    akin_error err;
+    int code = 0;
+    for (size_t m = 0; s->waiting && m < s->models.count; m++) {
+        const size_t at = m * s->together;
+        if (akin_index_search_many(s->index, s->models.name[m], s->vectors[m],
+                                   s->waiting, s->k, &s->filter.options,
+                                   s->match + at * s->k, s->found + at,
+                                   &err) != AKIN_OK)
+            return cli_fail(ABOUT_INDEX, &err);
+    }
+    for (size_t i = 0; i < s->waiting && !code; i++)
+        code = tell(s, i);
+    for (size_t i = 0; i < s->waiting; i++)
+        akin__free(s->query[i]);
+    s->waiting = 0;
+    return code;
+}
+
+static int answer(void *context, const struct cli_picture *picture)
+{
+    struct search *s = context;
+    for (size_t m = 0; m < s->models.count; m++) {
+        const size_t dim = akin_model_dim(s->models.model[m]);
+        memcpy(s->vectors[m] + s->waiting * dim, picture->vector[m],
+               dim * sizeof(float));
+    }
+    s->query[s->waiting] = akin__strdup(picture->path);
+    if (!s->query[s->waiting])
+        return cli_no_memory();
+    return ++s->waiting == s->together ? ask(s) : 0;
 }
 
 /* What is no file is a name that was mistyped, or words. */
@@ -153,17 +193,28 @@ static int check_words(const struct cli_values *values)
 static int make_room(struct search *s)
 {
     s->k = s->values->k ? s->values->k : USUAL_COUNT;
-    s->match = akin__calloc(s->k, s->models.count * sizeof *s->match);
-    return s->match ? 0 : cli_no_memory();
+    s->together = s->values->words < MANY ? 1 : TOGETHER;
+    s->match =
+        akin__calloc(s->k, s->models.count * s->together * sizeof *s->match);
+    bool whole = s->match;
+    for (size_t m = 0; m < s->models.count; m++) {
+        s->vectors[m] = akin__alloc(
+            s->together, akin_model_dim(s->models.model[m]) * sizeof(float));
+        whole = whole && s->vectors[m];
+    }
+    return whole ? 0 : cli_no_memory();
 }
 
 static int open_page(struct search *s)
 {
+    const akin_decode_options options = {.size = sizeof options,
+                                         .limits = &s->values->limits};
     akin_error err;
     if (!s->values->html)
         return 0;
-    if (akin__page_open(&s->page, s->values->html, "The most similar pictures",
-                        s->path, &s->values->limits, &err) != AKIN_OK)
+    if (akin_decoder_open(&s->decoder, CLI_DECODER, &options, &err) ||
+        akin__page_open(&s->page, s->values->html, "The most similar pictures",
+                        s->path, s->decoder, &err))
         return cli_fail(ABOUT_OUTPUT, &err);
     s->paged = true;
     return 0;
@@ -203,13 +254,20 @@ static int search(struct search *s)
         code = cli_models_open_for(&s->models, s->values, s->path, &s->info,
                                    false);
     if (!code)
+        code = cli_filter_make(&s->filter, s->values, s->path, s->here);
+    if (!code)
         code = make_room(s);
     if (!code)
         code = open_page(s);
     if (code)
         return code;
     code = cli_embed_pictures(s->values, &s->models, answer, s);
-    return close_page(s, code);
+    const int last = code <= CLI_PARTLY ? ask(s) : 0;
+    if (!code && !last && !s->any) {
+        cli_say("%s: no picture in it is an answer", s->path);
+        code = CLI_PARTLY;
+    }
+    return close_page(s, last ? last : code);
 }
 
 static int run(const struct cli_values *values)
@@ -221,6 +279,12 @@ static int run(const struct cli_values *values)
     const int code = search(&s);
     akin_index_close(&s.index);
     cli_models_close(&s.models);
+    akin_decoder_close(&s.decoder);
+    cli_filter_free(&s.filter);
+    for (size_t i = 0; i < s.waiting; i++)
+        akin__free(s.query[i]);
+    for (size_t m = 0; m < CLI_MODELS; m++)
+        akin__free(s.vectors[m]);
     akin__free(s.match);
     akin__free(s.here);
     akin__free(s.path);
@@ -233,11 +297,21 @@ const struct cli_command cli_search = {
     .summary = "the pictures most like each QUERY, a picture itself",
     .detail = "Each model of the index answers, side by side. Without -i the "
               "index is the\nnearest photos.akin in this folder or above it.",
-    .example = "  akin search photo.jpg -k 5 --html page.html",
+    .example = "  akin search photo.jpg -k 5 --html page.html\n"
+               "  akin search photo.jpg --path 'holiday/*' --taken 2019..",
     .least = 1,
     .run = run,
     .options = {{"index", "the index to search"},
                 {"top", "answers of each model (3)"},
+                {"offset", "leave out the best N: with -k the next page"},
+                {"min-score", "only answers that score at least 0.9, or 90%"},
+                {"cut", "only answers with R of the best one's cosine"},
+                {"path", "only files whose path, as shown, matches"},
+                {"taken", "only taken then: 2019, 2019-05..2020-02, 2021.."},
+                {"size", "only files of so many bytes: 100k..2M, 1M.."},
+                {"pixels", "only pictures of so many pixels: 1M.."},
+                {"format", "only files that are jpeg, or jpeg,png"},
+                {"exact", "compare with every vector, in float32"},
                 {"html", "write a page with the pictures as well"},
                 {"model", "only this model of it; again for a second"},
                 {"pool", "must be what the index was made with"},

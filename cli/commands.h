@@ -5,7 +5,7 @@
 #include "opt.h"
 
 extern const struct cli_command cli_compare, cli_index, cli_search, cli_embed,
-    cli_dups, cli_export, cli_info, cli_model, cli_bench, cli_verify,
-    cli_repair;
+    cli_dups, cli_export, cli_import, cli_info, cli_model, cli_bench,
+    cli_verify, cli_repair;
 
 #endif

@@ -122,6 +122,28 @@ int cli_models_open(struct cli_models *models, const struct cli_values *values)
     return code;
 }
 
+int cli_models_open_texts(struct cli_models *models,
+                          const struct cli_values *values)
+{
+    akin_model_options options = options_of(values);
+    const char *names[CLI_MODELS];
+    size_t count = 0;
+    akin_error err; /* of the last that cannot read */
+    memset(models, 0, sizeof *models);
+    options.tower = AKIN_TOWER_TEXT;
+    int code = cli_models_names(values, names, &count);
+    for (size_t i = 0; i < count && !code; i++) {
+        akin_model *model;
+        const akin_status status =
+            akin_model_open(&model, names[i], &options, &err);
+        if (!status)
+            code = keep(models, values, model);
+        else if (status != AKIN_EUSAGE || values->models)
+            return cli_fail(ABOUT_MODEL, &err);
+    }
+    return code || models->count ? code : cli_fail(ABOUT_MODEL, &err);
+}
+
 /* -------------------------------------------------------- with an index -- */
 
 static akin_pool pool_of(const char *name)

@@ -23,6 +23,11 @@ int cli_models_names(const struct cli_values *values, const char **names,
  */
 int cli_models_open(struct cli_models *models, const struct cli_values *values);
 
+/* The same for texts: the text towers alone. Without --model those that can
+ * read; one that is named and cannot is an error. */
+int cli_models_open_texts(struct cli_models *models,
+                          const struct cli_values *values);
+
 /*
  * Open models for the index at `path`: those that --model names, or all it
  * has, with what the index remembers of them. With `adding` a model that the

@@ -13,18 +13,24 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/memory.h"
 #include "cli.h"
+#include "range.h"
 
 enum kind {
     FLAG,
     TEXT,
     COUNT,
     MODEL,
+    SAID,
     CHOICE,
     PRECISION,
     LIMIT,
     COSINE,
     EXCLUDE,
+    NUMBERS, /* a range into two uint64_t, one after the other */
+    DATES,   /* the same into two int64_t */
+    SHARE,
     HELP
 };
 
@@ -38,6 +44,7 @@ static const struct known {
 } known[] = {
     {"index", 'i', "X.akin", TEXT, offsetof(struct cli_values, index)},
     {"model", 0, "NAME", MODEL, 0},
+    {"text", 0, "TEXT", SAID, 0},
     {"pool", 0, "mean|cls|patches", CHOICE, offsetof(struct cli_values, pool)},
     {"exif", 0, "on|off", CHOICE, offsetof(struct cli_values, exif)},
     {"precision", 0, "f32|bf16|int8", PRECISION,
@@ -48,10 +55,26 @@ static const struct known {
      offsetof(struct cli_values, action)},
     {"yes", 0, NULL, FLAG, offsetof(struct cli_values, yes)},
     {"top", 'k', "N", COUNT, offsetof(struct cli_values, k)},
+    {"offset", 0, "N", COUNT, offsetof(struct cli_values, search.offset)},
+    {"path", 0, "GLOB", TEXT, offsetof(struct cli_values, search.path)},
+    {"taken", 0, "DATES", DATES,
+     offsetof(struct cli_values, search.taken_least)},
+    {"size", 0, "RANGE", NUMBERS,
+     offsetof(struct cli_values, search.bytes_least)},
+    {"pixels", 0, "RANGE", NUMBERS,
+     offsetof(struct cli_values, search.pixels_least)},
+    {"min-score", 0, "S", SHARE, offsetof(struct cli_values, search.min_score)},
+    {"cut", 0, "R", SHARE, offsetof(struct cli_values, search.cut)},
+    {"exact", 0, NULL, FLAG, offsetof(struct cli_values, exact)},
     {"html", 0, "PAGE", TEXT, offsetof(struct cli_values, html)},
     {"format", 0, "FORMAT", TEXT, offsetof(struct cli_values, format)},
     {"output", 'o', "FILE", TEXT, offsetof(struct cli_values, output)},
+    {"to", 0, "URI", TEXT, offsetof(struct cli_values, to)},
+    {"table", 0, "NAME", TEXT, offsetof(struct cli_values, table)},
+    {"paths", 0, "LIST", TEXT, offsetof(struct cli_values, paths)},
+    {"root", 0, "DIR", TEXT, offsetof(struct cli_values, root)},
     {"revision", 0, "REV", TEXT, offsetof(struct cli_values, revision)},
+    {"pictures", 0, "FOLDER", TEXT, offsetof(struct cli_values, pictures)},
     {"normalize", 0, NULL, FLAG, offsetof(struct cli_values, normalize)},
     {"errors", 0, NULL, FLAG, offsetof(struct cli_values, errors)},
     {"strict", 0, NULL, FLAG, offsetof(struct cli_values, strict)},
@@ -69,7 +92,7 @@ static const struct known {
 enum {
     KNOWN = sizeof known / sizeof *known,
     FIRST = 256,         /* above every letter */
-    MOST_COUNT = 1000000 /* of -k and --threads */
+    MOST_COUNT = 1000000 /* of -k, --offset and --threads */
 };
 
 static const struct known *find_known(const char *name)
@@ -259,6 +282,17 @@ static int take_exclude(struct cli_values *values, const char *text)
     return 0;
 }
 
+static int take_text(struct cli_values *values, const char *text)
+{
+    const char **all =
+        akin__realloc(values->text, values->texts + 1, sizeof *values->text);
+    if (!all)
+        return cli_no_memory();
+    values->text = all;
+    values->text[values->texts++] = text;
+    return 0;
+}
+
 /* The words stand in the option's argument; 1 is the first, 0 none. */
 static int take_choice(struct cli_values *values, const struct known *option,
                        const char *text)
@@ -299,7 +333,7 @@ static const struct {
     }
     LIMIT_ROW(file_bytes),   LIMIT_ROW(side),       LIMIT_ROW(pixels),
     LIMIT_ROW(memory_bytes), LIMIT_ROW(jpeg_scans), LIMIT_ROW(jpeg_scan_pixels),
-    LIMIT_ROW(warnings),
+    LIMIT_ROW(warnings),     LIMIT_ROW(seconds),    LIMIT_ROW(process_bytes),
 };
 enum { LIMITS = sizeof limits / sizeof *limits };
 
@@ -332,8 +366,40 @@ static int take_limit(struct cli_values *values, const char *text)
     return cli_wrong(values,
                      "--limit %s is none of file_bytes=N, side=N, pixels=N, "
                      "memory_bytes=N, jpeg_scans=N, jpeg_scan_pixels=N, "
-                     "warnings=N",
+                     "warnings=N, seconds=N, process_bytes=N",
                      text);
+}
+
+static int take_numbers(struct cli_values *values, const struct known *option,
+                        const char *text)
+{
+    uint64_t *range = (uint64_t *)(void *)((char *)values + option->at);
+    if (cli_range_numbers(text, &range[0], &range[1]))
+        return 0;
+    return cli_wrong(values,
+                     "--%s %s is no range such as 100k..2M, 1M.. or ..1M",
+                     option->name, text);
+}
+
+static int take_dates(struct cli_values *values, const struct known *option,
+                      const char *text)
+{
+    int64_t *range = (int64_t *)(void *)((char *)values + option->at);
+    if (cli_range_dates(text, &range[0], &range[1]))
+        return 0;
+    return cli_wrong(values,
+                     "--%s %s is no date or range such as 2019, 2019-05..2020 "
+                     "or 2019-05-04..",
+                     option->name, text);
+}
+
+static int take_share(struct cli_values *values, const struct known *option,
+                      const char *text)
+{
+    if (cli_share(text, (double *)(void *)((char *)values + option->at)))
+        return 0;
+    return cli_wrong(values, "--%s %s is no share such as 0.9 or 90%%",
+                     option->name, text);
 }
 
 static int take(struct cli_values *values, const struct known *option,
@@ -347,6 +413,8 @@ static int take(struct cli_values *values, const struct known *option,
         return take_cosine(values, option, text);
     case MODEL:
         return take_model(values, text);
+    case SAID:
+        return take_text(values, text);
     case CHOICE:
         return take_choice(values, option, text);
     case EXCLUDE:
@@ -355,6 +423,12 @@ static int take(struct cli_values *values, const struct known *option,
         return take_limit(values, text);
     case PRECISION:
         return take_precision(values, option, text);
+    case NUMBERS:
+        return take_numbers(values, option, text);
+    case DATES:
+        return take_dates(values, option, text);
+    case SHARE:
+        return take_share(values, option, text);
     case TEXT:
         *(const char **)(void *)at = text;
         return 0;
@@ -434,13 +508,32 @@ static int parse(const struct cli_command *command, int argc, char **argv,
     return code;
 }
 
+static int run(const char *above, const struct cli_command *command, int argc,
+               char **argv, struct cli_values *values)
+{
+    bool helped = false;
+    const int code = parse(command, argc, argv, values, &helped);
+    if (code)
+        return code;
+    if (helped) {
+        print_help(above, command);
+        return CLI_DONE;
+    }
+    if (values->words < command->least)
+        return cli_wrong(values, "needs %s", command->arguments);
+    const bool any = command->least && !command->most;
+    if (!any && values->words > command->most)
+        return cli_wrong(values, "one word too many: %s",
+                         values->word[command->most]);
+    return command->run(values);
+}
+
 int cli_dispatch(const char *above, const struct cli_command *const *table,
                  int argc, char **argv)
 {
     const struct cli_command *command;
     struct cli_values values = {.limits.size = sizeof(akin_limits)};
     char name[64];
-    bool helped = false;
     if (argc < 1 || !strcmp(argv[0], "--help") || !strcmp(argv[0], "-h")) {
         print_group(above, table);
         return argc < 1 ? CLI_WRONG : CLI_DONE;
@@ -457,18 +550,7 @@ int cli_dispatch(const char *above, const struct cli_command *const *table,
         snprintf(name, sizeof name, "%s%s ", above, command->name);
         return cli_dispatch(name, command->group, argc - 1, argv + 1);
     }
-    const int code = parse(command, argc, argv, &values, &helped);
-    if (code)
-        return code;
-    if (helped) {
-        print_help(above, command);
-        return CLI_DONE;
-    }
-    if (values.words < command->least)
-        return cli_wrong(&values, "needs %s", command->arguments);
-    const bool any = command->least && !command->most;
-    if (!any && values.words > command->most)
-        return cli_wrong(&values, "one word too many: %s",
-                         values.word[command->most]);
-    return command->run(&values);
+    const int code = run(above, command, argc, argv, &values);
+    akin__free(values.text);
+    return code;
 }

@@ -23,18 +23,22 @@ struct cli_values {
     size_t models;
     const char *exclude[CLI_EXCLUDES]; /* [excludes] */
     size_t excludes;
-    const char *index, *html, *output, *format, *revision;
+    const char *index, *html, *output, *format, *revision, *pictures;
+    const char *to, *table, *paths, *root;
+    const char **text; /* [texts], each a --text */
+    size_t texts;
     size_t k;       /* 0: not given */
     size_t threads; /* 0: not given */
     /* 0: not given; else an akin_pool, and one more than an akin_exif, an
      * akin_precision and an akin_decode */
     int pool, exif, precision, decode;
-    double threshold;    /* 0: not given */
-    int action;          /* 0: not given; else 1 list, 2 trash, 3 hardlink */
-    akin_limits limits;  /* what a picture may cost; zero: not given */
-    unsigned precisions; /* bit p: --precision said akin_precision p */
-    bool json, strict, retry, normalize, errors, offline, accuracy, yes, watch,
-        forget;
+    double threshold; /* 0: not given */
+    int action;       /* 0: not given; else 1 list, 2 trash, 3 hardlink */
+    akin_search_options search; /* but for its size and formats */
+    akin_limits limits;         /* what a picture may cost; zero: not given */
+    unsigned precisions;        /* bit p: --precision said akin_precision p */
+    bool exact, json, strict, retry, normalize, errors, offline, accuracy, yes,
+        watch, forget;
     char *const *word; /* [words]: what is no option */
     size_t words;
 };

@@ -27,6 +27,7 @@ struct work {
     const struct cli_values *values;
     const struct cli_models *models;
     akin_session **session; /* [threads][models] */
+    akin_decoder **decoder; /* [threads] */
     struct slot *slot;      /* [chunk] */
     size_t threads, chunk;
     size_t first; /* file of slot 0 */
@@ -36,17 +37,11 @@ struct work {
 static akin_status embed_slot(struct work *work, struct slot *slot, int thread)
 {
     const struct cli_models *models = work->models;
-    const akin_model *first = models->model[0]; /* all ask for the same */
-    const akin_decode_options options = {.size = sizeof options,
-                                         .exif = akin_model_exif(first),
-                                         .strict = work->values->strict,
-                                         .limits = &work->values->limits,
-                                         .decode = akin_model_decode(first)};
     akin_session **session = work->session + (size_t)thread * models->count;
     akin_image image = {0};
     akin_image_info info = {0};
-    akin_status status = akin_image_read(&image, slot->picture.path, &options,
-                                         &info, &slot->error);
+    akin_status status = akin_decoder_read(
+        work->decoder[thread], &image, slot->picture.path, &info, &slot->error);
     memcpy(slot->warning, info.warning, sizeof slot->warning);
     for (size_t m = 0; m < models->count && !status; m++) {
         if (!session[m])
@@ -56,7 +51,6 @@ static akin_status embed_slot(struct work *work, struct slot *slot, int thread)
             status = akin_embed_image(session[m], &image,
                                       slot->picture.vector[m], &slot->error);
     }
-    akin_image_free(&image);
     return status;
 }
 
@@ -73,19 +67,39 @@ static akin_status embed_item(void *context, size_t item, int thread,
     return AKIN_OK;
 }
 
+/* All models ask for the same pixels. */
+static int open_decoders(struct work *work)
+{
+    const akin_model *first = work->models->model[0];
+    const akin_decode_options options = {.size = sizeof options,
+                                         .exif = akin_model_exif(first),
+                                         .strict = work->values->strict,
+                                         .limits = &work->values->limits,
+                                         .decode = akin_model_decode(first)};
+    akin_error err;
+    for (size_t t = 0; t < work->threads; t++) {
+        if (akin_decoder_open(&work->decoder[t], CLI_DECODER, &options, &err))
+            return cli_fail(ABOUT_OUTPUT, &err);
+    }
+    return 0;
+}
+
 static int open_work(struct work *work)
 {
     const struct cli_models *models = work->models;
     const size_t files = work->values->words;
     const size_t wanted = work->values->threads;
     work->threads = wanted ? wanted : (size_t)akin__processors();
+    if (work->threads > files)
+        work->threads = files;
     work->chunk = work->threads * CHUNK_PER_THREAD;
     if (work->chunk > files)
         work->chunk = files;
     work->session =
         akin__calloc(work->threads * models->count, sizeof(akin_session *));
+    work->decoder = akin__calloc(work->threads, sizeof(akin_decoder *));
     work->slot = akin__calloc(work->chunk, sizeof *work->slot);
-    if (!work->session || !work->slot)
+    if (!work->session || !work->decoder || !work->slot)
         return cli_no_memory();
     for (size_t i = 0; i < work->chunk * models->count; i++) {
         struct slot *slot = &work->slot[i / models->count];
@@ -95,7 +109,7 @@ static int open_work(struct work *work)
         if (!slot->picture.vector[m])
             return cli_no_memory();
     }
-    return 0;
+    return open_decoders(work);
 }
 
 static void close_work(struct work *work)
@@ -103,11 +117,14 @@ static void close_work(struct work *work)
     const size_t sessions = work->threads * work->models->count;
     for (size_t i = 0; work->session && i < sessions; i++)
         akin_session_close(&work->session[i]);
+    for (size_t t = 0; work->decoder && t < work->threads; t++)
+        akin_decoder_close(&work->decoder[t]);
     for (size_t i = 0; work->slot && i < work->chunk; i++) {
         for (size_t m = 0; m < work->models->count; m++)
             akin__free(work->slot[i].picture.vector[m]);
     }
     akin__free(work->session);
+    akin__free(work->decoder);
     akin__free(work->slot);
 }
 

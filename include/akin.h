@@ -47,7 +47,8 @@ typedef enum akin_status {
     AKIN_EINDEX = -9,     /* not an index, or one that does not fit */
     AKIN_ECORRUPT = -10,  /* an index whose checksums do not hold */
     AKIN_ELOCKED = -11,   /* another process writes to this index */
-    AKIN_ENETWORK = -12,  /* the hub cannot be reached or said no */
+    AKIN_ENETWORK = -12,  /* the hub or a database cannot be reached or said
+                             no */
     AKIN_ECANCELLED = -13 /* the caller's progress function asked to stop */
 } akin_status;
 
@@ -62,7 +63,9 @@ AKIN_API const char *akin_version(void);
 
 /*
  * Versions of the libraries that decode images, one "name version" a line, as
- * this build found them. The text lives as long as the process.
+ * this build found them, and last "sandbox seccomp" or "sandbox none", for
+ * where an akin_decoder's process has no list of system calls. The text lives
+ * as long as the process.
  */
 AKIN_API const char *akin_decoders(void);
 
@@ -85,6 +88,10 @@ typedef struct akin_limits {
     uint32_t jpeg_scans;       /* 100 */
     uint64_t jpeg_scan_pixels; /* 1,500,000,000 = pixels times scans */
     uint32_t warnings;         /* 100: a JPEG with as many is refused */
+    /* Of an akin_decoder's process; nothing holds to them without one: */
+    uint64_t process_bytes; /* 2 GiB of address space, beside the file and the
+                               pixels */
+    uint32_t seconds;       /* 30 of processor time for a picture */
 } akin_limits;
 
 typedef enum akin_exif {
@@ -143,6 +150,54 @@ AKIN_API akin_status akin_image_read(akin_image *image, const char *path,
 /* Free the pixels and zero *image. */
 AKIN_API void akin_image_free(akin_image *image);
 
+/* ----------------------------------------------------------- decoders -- */
+
+/*
+ * A process that decodes pictures, so that one that crashes its decoder, never
+ * ends or takes all memory costs that picture and nothing else. It can open no
+ * file, reach no network and start no program (docs/decisions/0013).
+ */
+typedef struct akin_decoder akin_decoder; /* one thread at a time */
+
+/*
+ * Pictures will be decoded with `options` (NULL: the defaults) by a process
+ * that is started when the first one comes, and anew when it had to be ended.
+ * `program` is the path of the command akin, or of a program that, called with
+ * the one argument "decode-worker", answers with akin_decoder_serve; NULL: they
+ * are decoded in this process, and the last two members of akin_limits hold
+ * nobody. Errors: AKIN_ENOMEM, AKIN_EUSAGE.
+ */
+AKIN_API akin_status akin_decoder_open(akin_decoder **decoder,
+                                       const char *program,
+                                       const akin_decode_options *options,
+                                       akin_error *err) AKIN_MUST_CHECK;
+/* Ends the process. */
+AKIN_API void akin_decoder_close(akin_decoder **decoder);
+
+/*
+ * akin_image_decode, with the same pixels; but they are the decoder's, live
+ * until it is asked again or closed, and are not for akin_image_free.
+ * Errors besides: AKIN_ELIMIT for a picture that takes too much time or memory,
+ * AKIN_EFORMAT for one that crashes the decoder; AKIN_EIO, which may be another
+ * time, when the process was killed by others or cannot be started.
+ */
+AKIN_API akin_status akin_decoder_decode(akin_decoder *decoder,
+                                         akin_image *image, const void *bytes,
+                                         size_t count, akin_image_info *info,
+                                         akin_error *err) AKIN_MUST_CHECK;
+
+/* The same for a file; the message begins with its path. */
+AKIN_API akin_status akin_decoder_read(akin_decoder *decoder, akin_image *image,
+                                       const char *path, akin_image_info *info,
+                                       akin_error *err) AKIN_MUST_CHECK;
+
+/*
+ * What `program` does: decode, confined, until nobody asks any more. The answer
+ * is for main to return; not 0 where nobody had started it for that. To be
+ * called by main before anything else, by a process with one thread.
+ */
+AKIN_API int akin_decoder_serve(void);
+
 /* ------------------------------------------------------------- models -- */
 
 typedef struct akin_model akin_model;     /* immutable once open: share it */
@@ -167,6 +222,14 @@ typedef enum akin_precision {
                                each row of a weight */
 } akin_precision;
 
+/* CLIP has one network for pictures and one for texts, whose vectors compare.
+ * What is not opened is not read. */
+typedef enum akin_tower {
+    AKIN_TOWER_IMAGE = 0, /* pictures */
+    AKIN_TOWER_TEXT,      /* texts: CLIP alone */
+    AKIN_TOWER_BOTH
+} akin_tower;
+
 typedef struct akin_model_options {
     size_t size;
     akin_pool pool;
@@ -177,6 +240,7 @@ typedef struct akin_model_options {
     int threads;          /* that load and pack; 0: all processors */
     akin_precision precision; /* part of the model's fingerprint */
     akin_decode decode;       /* the same */
+    akin_tower tower;
 } akin_model_options;
 
 /*
@@ -186,7 +250,8 @@ typedef struct akin_model_options {
  * downloads: see akin_hub_pull.
  * Errors: AKIN_ENOTFOUND when no weights are at hand (the message names the
  * command that fetches them), AKIN_EMODEL, AKIN_EFORMAT, AKIN_EIO, AKIN_ENOMEM,
- * AKIN_EUSAGE for a precision that is none.
+ * AKIN_EUSAGE for a precision or a tower that is none, and for texts where the
+ * model cannot read.
  */
 AKIN_API akin_status akin_model_open(akin_model **model, const char *name,
                                      const akin_model_options *options,
@@ -205,9 +270,17 @@ AKIN_API akin_precision akin_model_precision(const akin_model *model);
 AKIN_API akin_decode akin_model_decode(const akin_model *model);
 /* Numbers in a vector. */
 AKIN_API size_t akin_model_dim(const akin_model *model);
+/* The towers that were opened. */
+AKIN_API akin_tower akin_model_tower(const akin_model *model);
 /*
- * 64 hexadecimal digits over all that decides a vector: weights, config,
- * pooling, preprocessing, precision, EXIF choice and decoding.
+ * What CLIP multiplies cosines of pictures and texts by before a softmax,
+ * exp(logit_scale): about 100 as published. 0 without the text tower.
+ */
+AKIN_API double akin_model_scale(const akin_model *model);
+/*
+ * 64 hexadecimal digits over all that decides a picture's vector: weights,
+ * config, pooling, preprocessing, precision, EXIF choice and decoding. Empty
+ * when the model was opened for texts alone.
  */
 AKIN_API const char *akin_model_fingerprint(const akin_model *model);
 
@@ -237,6 +310,30 @@ AKIN_API akin_status akin_embed_images(akin_session *session,
                                        const akin_image *images, size_t count,
                                        float *vectors,
                                        akin_error *err) AKIN_MUST_CHECK;
+
+/* The most tokens that a text can have, its start and end among them. */
+#define AKIN_MAX_TOKENS 512
+
+/*
+ * The numbers that CLIP reads for `text`, UTF-8, as transformers'
+ * CLIPTokenizer gives them: ids [AKIN_MAX_TOKENS], *count of them, cut off at
+ * the model's limit (77). What is no UTF-8 is read as U+FFFD.
+ * Errors: AKIN_EUSAGE without the text tower, AKIN_ENOMEM.
+ */
+AKIN_API akin_status akin_tokenize(const akin_model *model, const char *text,
+                                   int32_t *ids, size_t *count,
+                                   akin_error *err) AKIN_MUST_CHECK;
+
+/*
+ * `vectors` [count][dim] of `texts` [count]: transformers' get_text_features,
+ * not normalised; the same bits alone and among others. Several at once are
+ * faster. Errors: AKIN_EUSAGE without the text tower, AKIN_ENOMEM, AKIN_EIO and
+ * AKIN_EFORMAT (the weights' file has changed), AKIN_EMODEL.
+ */
+AKIN_API akin_status akin_embed_texts(akin_session *session,
+                                      const char *const *texts, size_t count,
+                                      float *vectors,
+                                      akin_error *err) AKIN_MUST_CHECK;
 
 /* The vector of a file, with a session of its own: for a picture or two. */
 AKIN_API akin_status akin_embed_file(const akin_model *model, const char *path,
@@ -334,6 +431,36 @@ typedef struct akin_verify_options {
 AKIN_API akin_status akin_model_verify(const char *name,
                                        const akin_verify_options *options,
                                        akin_error *err) AKIN_MUST_CHECK;
+
+/* A number or a vector that was published of a model. */
+typedef struct akin_figure {
+    const char *name;
+    double difference;   /* between what was published and what akin gives */
+    double limit;        /* the figure holds up to this */
+    const char *skipped; /* NULL, or why it was not recomputed */
+} akin_figure;
+
+typedef struct akin_figures_options {
+    size_t size;
+    const char *revision;
+    const char *pictures; /* a folder with what was published (docs/models.md);
+                             NULL: only what needs no picture is recomputed */
+    int threads;          /* that load and pack; 0: all processors */
+    void (*visit)(void *context, const akin_figure *figure);
+    void *context;
+} akin_figures_options;
+
+/*
+ * Recompute in float32 what was published of openai/clip-vit-base-patch32 and
+ * facebook/dinov2-base, if `name` has their weights: the published file, by its
+ * hash, or CLIP's class embedding, by its own. *published says whether. A
+ * figure that does not hold is AKIN_EMODEL, after all have been recomputed;
+ * errors of akin_model_open.
+ */
+AKIN_API akin_status akin_model_figures(const char *name,
+                                        const akin_figures_options *options,
+                                        int *published,
+                                        akin_error *err) AKIN_MUST_CHECK;
 
 /* ------------------------------------------------------------ indexes -- */
 
@@ -467,6 +594,39 @@ AKIN_API akin_status akin_index_search(akin_index *index, const char *model,
                                        akin_match *matches, size_t *found,
                                        akin_error *err) AKIN_MUST_CHECK;
 
+/* Which files may be answers, and how many; zero or NULL means any, or all. */
+typedef struct akin_search_options {
+    size_t size;
+    int exact;     /* compare with every row in float32; else, in an index that
+                      is large, bytes tell first which rows need that */
+    size_t offset; /* leave out so many of the best: the next page */
+    double min_score; /* answers that score at least so much, 0 to 1 */
+    double cut;       /* answers whose cosine is at least so many times that of
+                         the best one, the first page's first; 0 to 1. Nothing
+                         is cut where the best is 0 or less */
+    const char *path; /* a shell glob (fnmatch, * takes slashes too) that the
+                         path, as akin_match has it, must match */
+    const char *formats; /* "jpeg,png": the names of akin_image_info */
+    uint64_t bytes_least, bytes_most;   /* of the file */
+    uint64_t pixels_least, pixels_most; /* width * height */
+    /* When it was taken, in seconds since 1970 by the camera's clock, both
+     * ends included; where not both are 0, files without a date are out. */
+    int64_t taken_least, taken_most;
+} akin_search_options;
+
+/*
+ * The same for `count` vectors [count][dim], which are answered faster together
+ * than one by one, among the files that `options` (NULL: all) let pass: matches
+ * [count][k], found [count]. The options choose files before anything is
+ * compared, so k answers come back where there are k.
+ * The answers are those of exact cosine. Codes can miss one, in a thousand
+ * million, by chance: docs/decisions/0010.
+ */
+AKIN_API akin_status akin_index_search_many(
+    akin_index *index, const char *model, const float *vectors, size_t count,
+    size_t k, const akin_search_options *options, akin_match *matches,
+    size_t *found, akin_error *err) AKIN_MUST_CHECK;
+
 /* ------------------------------------------------------------- copies -- */
 
 typedef struct akin_dups akin_dups; /* immutable after open: may be shared */
@@ -571,20 +731,58 @@ AKIN_API akin_status akin_copy_act(const akin_copy *kept, const akin_copy *copy,
                                    akin_error *err) AKIN_MUST_CHECK;
 
 typedef enum akin_export_format {
-    AKIN_EXPORT_FAISS, /* IxF2, L2-normalised rows */
-    AKIN_EXPORT_NPY,   /* float32 [rows, dim], L2-normalised */
-    AKIN_EXPORT_JSONL  /* a line of JSON a row, with the path in it */
+    AKIN_EXPORT_FAISS,          /* IndexFlatL2: IxF2 */
+    AKIN_EXPORT_NPY,            /* float32 [rows, dim] */
+    AKIN_EXPORT_JSONL,          /* a line of JSON a row, with the path in it */
+    AKIN_EXPORT_CSV,            /* a line a row: path, then the numbers */
+    AKIN_EXPORT_FAISS_IP,       /* IndexFlatIP: IxFI */
+    AKIN_EXPORT_FAISS_IDMAP,    /* IndexIDMap over IndexFlatL2: IxMp */
+    AKIN_EXPORT_FAISS_IP_IDMAP, /* IndexIDMap over IndexFlatIP */
 } akin_export_format;
 
 /*
- * Write the rows of `model` in order of path to `file`, whole or not at all;
- * for FAISS and npy also `file`.paths, a path a line (refused if a path holds
- * a newline).
+ * Write the rows of `model`, L2-normalised and in order of path, to `file`,
+ * whole or not at all; for FAISS and npy also `file`.paths, a path a line
+ * (refused if a path holds a newline), and for an IDMap `file`.ids.csv. The ids
+ * are those of the files in this index: they stay the same from one export to
+ * the next, as long as the file is in it. docs/exchange.md
  */
 AKIN_API akin_status akin_index_export(akin_index *index, const char *model,
                                        akin_export_format format,
                                        const char *file,
                                        akin_error *err) AKIN_MUST_CHECK;
+
+typedef struct akin_pgvector_options {
+    size_t size;
+    const char *table;         /* "name" or "schema.name"; NULL: akin_MODEL */
+    akin_progress_fn progress; /* rows compared */
+    void *context;
+} akin_pgvector_options;
+
+typedef struct akin_pgvector_report {
+    char server[256]; /* host and database */
+    char table[160];  /* as it can be put into SQL */
+    uint64_t added, updated, removed, unchanged;
+} akin_pgvector_report;
+
+/*
+ * Bring a table of PostgreSQL with pgvector in line with the rows of `model`,
+ * in one transaction; only what changed since the last time is sent. `to` is a
+ * connection URI as libpq takes it, postgresql://user@host/database; passwords
+ * may also come from PGPASSWORD or ~/.pgpass, and are in no message. The table
+ * is made when it is not there. docs/pgvector.md
+ * Errors: AKIN_EUSAGE when this build has no libpq or `to` is no URI,
+ * AKIN_ENETWORK when the server cannot be reached or says no, AKIN_EINDEX when
+ * the table holds other vectors than this model's or another index's,
+ * AKIN_ECANCELLED; the table is as it was then.
+ */
+AKIN_API akin_status akin_index_export_pgvector(
+    akin_index *index, const char *model, const char *to,
+    const akin_pgvector_options *options, akin_pgvector_report *report,
+    akin_error *err) AKIN_MUST_CHECK;
+
+/* "libpq 15.18", or "" where this build cannot export to PostgreSQL. */
+AKIN_API const char *akin_pgvector_library(void);
 
 typedef struct akin_index_report {
     uint64_t files;   /* image files seen */
@@ -617,6 +815,8 @@ typedef struct akin_index_options {
        above every .akinignore and are not remembered. */
     const char *const *exclude; /* [excludes] */
     size_t excludes;
+    const char *decoder; /* the program of an akin_decoder for each thread;
+                            NULL: decode in this process */
 } akin_index_options;
 
 /*
@@ -631,6 +831,42 @@ akin_index_update(akin_index *index, const char *const *roots,
                   size_t root_count, akin_model *const *models,
                   size_t model_count, const akin_index_options *options,
                   akin_index_report *report, akin_error *err) AKIN_MUST_CHECK;
+
+typedef struct akin_import_options {
+    size_t size;
+    const char *paths; /* the list of a FAISS or npy file; NULL: FILE.paths */
+    const char *root;  /* the folder that relative paths begin at; NULL: the
+                          one that holds the list, or the file */
+    akin_progress_fn progress; /* "rows", looked over first, then put in */
+    void *context;
+} akin_import_options;
+
+typedef struct akin_import_report {
+    const char *format; /* "faiss", "npy", "jsonl" or "csv"; NULL: unknown */
+    uint64_t rows;      /* of the file */
+    uint64_t added, updated, unchanged;
+    uint64_t missing;  /* rows whose file is not there or cannot be read */
+    uint64_t compared; /* pictures embedded again; 0: nothing was checked */
+    double cosine_min; /* the smallest of these */
+} akin_import_report;
+
+/*
+ * Put vectors that were made elsewhere into the index as those of `model`: a
+ * flat FAISS index (IxF2, IxFI, IDMap over them) or a C-ordered npy (float32,
+ * float64, float16) with a list of paths, line i of row i; or JSON lines or CSV
+ * as akin exports them. They are normalised on the way. The files need not be
+ * there; of those that are, a few are embedded with `model` and compared.
+ * Nothing is changed when the file will not do; then rows are committed as it
+ * goes, and what is stopped goes on when it is called again. `index` NULL: the
+ * file is looked over and compared, and that is all. docs/exchange.md
+ * Errors: AKIN_EFORMAT (names the row or the line), AKIN_EINDEX when vectors
+ * have another length or were made differently, and those of the index.
+ */
+AKIN_API akin_status akin_index_import(akin_index *index, const char *file,
+                                       const akin_model *model,
+                                       const akin_import_options *options,
+                                       akin_import_report *report,
+                                       akin_error *err) AKIN_MUST_CHECK;
 
 /*
  * Let go of all that the index has at or below `path`, of roots too, whether it
@@ -691,7 +927,7 @@ typedef struct akin_bench {
     double resize;   /* pixels to the network's input */
     double network;  /* input to vector, from made inputs in memory */
     double pipeline; /* file to vector: all of these in a row, as they are done
-                        for an index */
+                        for an index without an akin_decoder's process */
     double gemm_share;   /* the matrix products of this model on one core, as a
                             share of the processor's measured peak at this
                             precision; 0: not known */

@@ -779,16 +779,22 @@ class Export(Case):
             self.json('export', 'x.akin', '--model', model, '--format', 'npy',
                       '-o', 'x.npy'),
             {'index': 'x.akin', 'model': model, 'format': 'npy',
-             'output': 'x.npy', 'paths': 'x.npy.paths', 'rows': self.count})
+             'output': 'x.npy', 'paths': 'x.npy.paths', 'rows': self.count,
+             'ids': None})
 
     def test_two_models_need_one_named(self):
         done = self.akin('export', 'x.akin', '--format', 'npy', '-o', 'o.npy',
                          code=2)
         self.assertIn('tiny-clip', done.stderr)
 
-    def test_format_and_file_are_needed(self):
+    def test_format_and_target_are_needed_and_must_fit(self):
         for args in (['--format', 'npy'], ['-o', 'out'],
-                     ['--format', 'csv', '-o', 'out']):
+                     ['--format', 'parquet', '-o', 'out'],
+                     ['--format', 'pgvector'],
+                     ['--format', 'pgvector', '-o', 'out'],
+                     ['--format', 'npy', '-o', 'out', '--table', 't'],
+                     ['--format', 'npy', '-o', 'out', '--to',
+                      'postgresql://']):
             self.akin('export', 'x.akin', '--model', 'tiny-clip', *args,
                       code=2)
 

@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
 """What others make of an index: FAISS, numpy, JSON, and a reader of 40 lines."""
+import csv
 import json
 import os
 import shutil
+import sqlite3
 import subprocess
 import tempfile
 import unittest
@@ -106,13 +108,58 @@ class Exchange(unittest.TestCase):
         ours, _ = search(self.index, self.queries, DIM, K)
         np.testing.assert_array_equal(np.array(self.order)[theirs], ours)
 
-    def test_the_faiss_export_is_what_faiss_writes_itself(self):
-        index = faiss.IndexFlatL2(DIM)
-        index.add(np.load(self.export('npy')))
-        theirs = os.path.join(self.home, 'theirs.faiss')
-        faiss.write_index(index, theirs)
-        with open(self.export('faiss'), 'rb') as a, open(theirs, 'rb') as b:
-            self.assertEqual(a.read(), b.read())
+    def test_each_faiss_export_is_what_faiss_writes_itself(self):
+        rows = np.load(self.export('npy'))
+        for form, flat, ids in (
+                ('faiss', faiss.IndexFlatL2, None),
+                ('faiss-ip', faiss.IndexFlatIP, None),
+                ('faiss-idmap', faiss.IndexFlatL2, self.ids()),
+                ('faiss-ip-idmap', faiss.IndexFlatIP, self.ids())):
+            with self.subTest(form=form):
+                index = flat(DIM)
+                if ids is None:
+                    index.add(rows)
+                else:
+                    index = faiss.IndexIDMap(index)
+                    index.add_with_ids(rows, ids)
+                theirs = os.path.join(self.home, 'theirs.faiss')
+                faiss.write_index(index, theirs)
+                file = self.export(form)
+                self.names_beside(file)
+                with open(file, 'rb') as a, open(theirs, 'rb') as b:
+                    self.assertEqual(a.read(), b.read())
+
+    def ids(self):
+        """The catalog's id of each row's file, in order of path."""
+        with sqlite3.connect(f'file:{self.index}/catalog.db?mode=ro',
+                             uri=True) as db:
+            found = dict(db.execute('SELECT path, id FROM files'))
+        return np.array([found[b'%d.jpg' % n] for n in self.order])
+
+    def test_the_ids_of_an_idmap_lead_to_the_paths(self):
+        file = self.export('faiss-idmap')
+        with open(file + '.ids.csv', newline='') as f:
+            lines = list(csv.reader(f))
+        self.assertEqual(lines[0], ['id', 'path'])
+        path_of = {int(i): path for i, path in lines[1:]}
+        _, found = faiss.read_index(file).search(
+            (self.queries / np.linalg.norm(self.queries, axis=1,
+                                           keepdims=True)).astype('f4'), K)
+        ours, _ = search(self.index, self.queries, DIM, K)
+        self.assertEqual([[path_of[i] for i in row] for row in found],
+                         [[os.path.join(self.home, f'{n}.jpg') for n in row]
+                          for row in ours])
+
+    def test_csv_gives_the_same_floats_back(self):
+        rows = np.load(self.export('npy'))
+        with open(self.export('csv'), newline='') as f:
+            lines = list(csv.reader(f))
+        self.assertEqual(lines[0], ['path'] + [f'v{i}' for i in range(DIM)])
+        self.assertEqual([line[0] for line in lines[1:]],
+                         [os.path.join(self.home, f'{n}.jpg')
+                          for n in self.order])
+        read = np.array([line[1:] for line in lines[1:]]).astype('f4')
+        np.testing.assert_array_equal(read, rows)
 
     def test_numpy_reads_the_export_as_rows_of_length_one(self):
         file = self.export('npy')

@@ -9,6 +9,7 @@ import unittest
 
 import support
 import numpy as np
+import make_tiny
 import reference_vectors
 from PIL import Image
 
@@ -94,8 +95,55 @@ def holds(model, wrong):
     return test
 
 
+# Of the text tower. The text has its end token twice.
+TEXT = {
+    'every token sees all': dict(causal=False),
+    'the mean of all tokens': dict(pool='mean'),
+    'places from one': dict(place=1),
+    'DINOv2\'s epsilon': dict(eps=1e-6),
+    'exact GELU': dict(act='gelu'),
+    'scores scaled by the whole width': dict(head_scale=False),
+    'one head': dict(heads=1),
+    'no biases': dict(biases=False),
+    'no final norm': dict(final_norm=False),
+    'a layer left out': dict(layers=1),
+    'no projection': dict(projection=False),
+}
+TEXT_MUTANTS = {
+    'tiny-clip': {**TEXT, 'no end token': dict(end=10 ** 6)},
+    'tiny-clip-legacy': {**TEXT, 'the end token as the file says':
+                         dict(end=2)},
+}
+
+
+@functools.cache
+def right_text(model):
+    """A model's folder, weights, tokens of a text and its vector."""
+    folder = support.tiny(model)
+    weights = reference_vectors.read_weights(folder)
+    end = make_tiny.VOCABULARY - 1
+    ids = (end - 1, 516, 77, 301, end, 2, 64, end)
+    return folder, weights, ids, reference_vectors.text_vector(
+        folder, ids, weights)
+
+
+def text_holds(model, wrong):
+    def test(self):
+        folder, weights, ids, vector = right_text(model)
+        moved = reference_vectors.text_vector(folder, ids, weights, **wrong)
+        distance = np.linalg.norm(moved - vector) / np.linalg.norm(vector)
+        self.assertGreater(distance, FAR)
+    return test
+
+
 class Facts(unittest.TestCase):
     pass
+
+
+for _model, _mutants in TEXT_MUTANTS.items():
+    for _what, _wrong in _mutants.items():
+        setattr(Facts, f'test {_model}, text: {_what} moves the vector',
+                text_holds(_model, _wrong))
 
 
 for _model, _mutants in MUTANTS.items():

@@ -25,6 +25,8 @@ except ImportError as missing:
 import numpy as np
 import make_tiny
 import reference_vectors
+import texts
+import vectors_test
 
 transformers.utils.logging.disable_progress_bar()
 transformers.utils.logging.set_verbosity_error()
@@ -90,6 +92,29 @@ for _name, _near in NAMES.items():
             full(_name, _near))
 
 
+    def texts_agree(self, name, near):
+        """Texts of every kind; a command line holds no zero."""
+        folder = os.path.join(MODELS, name)
+        made = [t.decode() for t in texts.texts(2000)[::10]
+                if b'\0' not in t and t.decode('utf-8', 'ignore').encode() == t]
+        tokenizer = transformers.CLIPTokenizer.from_pretrained(folder)
+        model = self.reference.load(MODELS, name)
+        got = vectors_test.embed_texts(folder, made)
+        for text, mine in zip(made, got, strict=True):
+            ids = tokenizer(text, truncation=True, max_length=77,
+                            return_tensors='pt')['input_ids']
+            with torch.no_grad():
+                want = model.text_projection(
+                    model.text_model(input_ids=ids).pooler_output)[0].numpy()
+            self.assertLessEqual(distance(mine, want), near, text)
+
+    def test_clip_gives_transformers_vectors_of_texts(self):
+        self.texts_agree('clip', 1e-5)
+
+    def test_legacy_clip_gives_transformers_vectors_of_texts(self):
+        self.texts_agree('legacy-clip', 1e-5)
+
+
 class Reference(unittest.TestCase):
     """The numpy reference against transformers in float64."""
 
@@ -120,7 +145,27 @@ def judged(name):
     return test
 
 
+def text_judged(name):
+    def test(self):
+        folder = support.tiny(name)
+        model = transformers.CLIPModel.from_pretrained(
+            folder, dtype=torch.float32).double().eval()
+        end = make_tiny.VOCABULARY - 1
+        for ids in ([end - 1, end], [end - 1, 516, 77, end, 2, 64, end],
+                    [end - 1] + [300] * 75 + [end]):
+            with torch.no_grad():
+                v = model.text_projection(model.text_model(
+                    input_ids=torch.tensor([ids])).pooler_output)
+            mine = reference_vectors.text_vector(folder, ids)
+            self.assertLessEqual(distance(mine, v[0].numpy()), 1e-6)
+    return test
+
+
 for _name in make_tiny.MODELS:
+    if 'clip' in _name:
+        setattr(Reference,
+                f'test {_name}: numpy agrees with transformers on texts',
+                text_judged(_name))
     setattr(Reference, f'test {_name}: numpy agrees with transformers',
             judged(_name))
 

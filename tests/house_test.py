@@ -26,9 +26,12 @@ ROOMS = {
 
 # Headers of the system and of libraries that have one place in the house.
 PLACES = {
-    r'curl/.*|sys/socket\.h|netdb\.h|netinet/.*': r'src/model/hub.*',
+    r'curl/.*|netdb\.h|netinet/.*': r'src/model/hub.*',
+    r'sys/socket\.h': r'src/model/hub.*|src/base/process\.c',
+    r'spawn\.h|linux/.*|sys/shm\.h|sys/prctl\.h|sys/wait\.h': r'src/base/.*',
     r'.*intrin\.h|arm_neon\.h': r'src/math/.*|src/image/resize_body\.h',
     r'cpuid\.h': r'src/base/cpu\.c',
+    r'libpq-fe\.h': r'src/index/pgvector.*',
     r'sqlite3\.h': r'src/index/.*|src/base/vfs.*',
     r'jpeglib\.h': r'src/image/.*|src/view/thumb\.c',
     r'png\.h|webp/.*|tiffio\.h|gif_lib\.h|libheif/.*|avif/.*'

@@ -6,11 +6,16 @@
  *                                           N becomes the file "N.jpg" beside
  *                                           the index, as model "made"; its
  *                                           hash are the row's first 32 bytes
- *   makeindex search INDEX QUERIES DIM K    a line for each query in the raw
+ *   makeindex search INDEX QUERIES DIM K [HOW]
+ *                                           a line for each query in the raw
  *                                           file: path, tab, cosine, ...
+ *                                           HOW: usual, exact (float32 alone),
+ *                                           codes (whatever pays), many (all
+ *                                           queries at once), codes-many
  *   makeindex pairs INDEX THRESHOLD [ROOM]  a line for each pair of rows of
- * that cosine or more: row, row, cosine makeindex export INDEX FORMAT FILE
- * FORMAT: faiss, npy or jsonl
+ *                                           that cosine or more: row, row,
+ *                                           cosine
+ *   makeindex export INDEX FORMAT FILE      FORMAT: as akin export's
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -80,28 +85,45 @@ static int make(const char *path, const char *raw, size_t rows, size_t dim)
     return status ? fail(&err) : 0;
 }
 
-static int search(const char *path, const char *raw, size_t dim, size_t k)
+static void print_matches(const akin_match *matches, size_t found)
 {
+    for (size_t i = 0; i < found; i++)
+        printf("%s\t%.9f%c", matches[i].path, matches[i].cosine,
+               i + 1 < found ? '\t' : '\n');
+}
+
+static int search(const char *path, const char *raw, size_t dim, size_t k,
+                  const char *how)
+{
+    const akin_search_options options = {.size = sizeof options,
+                                         .exact = !strcmp(how, "exact")};
+    const bool many = strstr(how, "many") != NULL;
     akin_index *index;
     akin_error err;
     uint8_t *queries;
-    size_t bytes, found;
+    size_t bytes;
     if (akin_index_open(&index, path, AKIN_INDEX_READ, &err) ||
         akin__read_file(raw, UINT32_MAX, &queries, &bytes, NULL, &err))
         return fail(&err);
-    akin_match *matches = calloc(k, sizeof *matches);
-    for (size_t at = 0; at < bytes; at += dim * sizeof(float)) {
-        float vector[AKIN_MAX_DIM];
-        memcpy(vector, queries + at, dim * sizeof(float));
+    const size_t count = bytes / dim / sizeof(float);
+    const size_t step = many ? count : 1;
+    akin_match *matches = calloc(step * k, sizeof *matches);
+    size_t *found = calloc(step, sizeof *found);
+    for (size_t at = 0; at < count; at += step) {
+        const float *vectors = (const float *)(void *)queries + at * dim;
         const double start = akin__seconds();
-        if (akin_index_search(index, "made", vector, k, matches, &found, &err))
+        if (strstr(how, "codes")
+                ? akin__search(index, "made", vectors, step, k, &options, 0,
+                               matches, found, &err)
+                : akin_index_search_many(index, "made", vectors, step, k,
+                                         &options, matches, found, &err))
             return fail(&err);
         fprintf(stderr, "%.1f ms\n", 1e3 * (akin__seconds() - start));
-        for (size_t i = 0; i < found; i++)
-            printf("%s\t%.9f%c", matches[i].path, matches[i].cosine,
-                   i + 1 < found ? '\t' : '\n');
+        for (size_t i = 0; i < step; i++)
+            print_matches(matches + i * k, found[i]);
     }
     free(matches);
+    free(found);
     akin__free(queries);
     akin_index_close(&index);
     return 0;
@@ -154,13 +176,22 @@ static int export(const char *path, const char *format, const char *file)
 {
     akin_index *index;
     akin_error err;
-    const akin_export_format which =
-        strcmp(format, "faiss") == 0 ? AKIN_EXPORT_FAISS
-        : strcmp(format, "npy") == 0 ? AKIN_EXPORT_NPY
-                                     : AKIN_EXPORT_JSONL;
+    static const char *const names[] = {
+        [AKIN_EXPORT_FAISS] = "faiss",
+        [AKIN_EXPORT_NPY] = "npy",
+        [AKIN_EXPORT_JSONL] = "jsonl",
+        [AKIN_EXPORT_CSV] = "csv",
+        [AKIN_EXPORT_FAISS_IP] = "faiss-ip",
+        [AKIN_EXPORT_FAISS_IDMAP] = "faiss-idmap",
+        [AKIN_EXPORT_FAISS_IP_IDMAP] = "faiss-ip-idmap",
+    };
+    int which = sizeof names / sizeof *names;
+    while (which && strcmp(names[--which], format))
+        ;
     akin_status status = akin_index_open(&index, path, AKIN_INDEX_READ, &err);
     if (!status)
-        status = akin_index_export(index, "made", which, file, &err);
+        status = akin_index_export(index, "made", (akin_export_format)which,
+                                   file, &err);
     akin_index_close(&index);
     return status ? fail(&err) : 0;
 }
@@ -170,9 +201,10 @@ int main(int argc, char **argv)
     if (argc == 6 && strcmp(argv[1], "make") == 0)
         return make(argv[2], argv[3], strtoul(argv[4], NULL, 10),
                     strtoul(argv[5], NULL, 10));
-    if (argc == 6 && strcmp(argv[1], "search") == 0)
+    if ((argc == 6 || argc == 7) && strcmp(argv[1], "search") == 0)
         return search(argv[2], argv[3], strtoul(argv[4], NULL, 10),
-                      strtoul(argv[5], NULL, 10));
+                      strtoul(argv[5], NULL, 10),
+                      argc == 7 ? argv[6] : "usual");
     if (argc >= 4 && strcmp(argv[1], "pairs") == 0)
         return pairs(argv[2], strtod(argv[3], NULL),
                      argc > 4 ? strtoul(argv[4], NULL, 10) : 0);

@@ -8,7 +8,8 @@ akin's own network: nothing here is shared with it. Every fact on which
 implementations have gone wrong is a field of Facts, so that facts_test.py can
 break them one by one and see that the vector moves.
 
-vector(folder, image, **wrong) is the whole way from a picture to its vector.
+vector(folder, image, **wrong) is the whole way from a picture to its vector,
+text_vector(folder, ids, **wrong) that from the tokens of a text.
 Agrees with transformers 5.23 to 1e-6 (full_reference_test.py checks).
 """
 import dataclasses
@@ -74,7 +75,8 @@ class Facts:
     patch: int
     eps: float
     act: str             # 'quick_gelu' or 'gelu' (the exact one)
-    pool: str            # 'cls', 'mean' over all tokens, 'patches'
+    pool: str            # 'cls', 'mean' over all tokens, 'patches',
+                         # 'none': every token
     final_norm: bool     # a last norm over the tokens
     registers: int = 0
     swiglu: bool = False
@@ -97,6 +99,10 @@ class Facts:
     filter: int = 0
     crop_off: int = 0
     channels: tuple = (0, 1, 2)
+    # CLIP's text tower
+    causal: bool = True
+    end: int = 0         # the token whose first place is the vector's; -1: the
+    place: int = 0       # largest; and what is added to every place
 
 
 def facts(folder):
@@ -123,6 +129,18 @@ def facts(folder):
         registers=c['num_register_tokens'] if registers else 0,
         antialias=registers, cubic_a=-0.5 if registers else -0.75,
         swiglu=c.get('use_swiglu_ffn', False))
+
+
+def text_facts(folder):
+    """The same of CLIP's text tower."""
+    t = read_json(folder, 'config.json')['text_config']
+    end = t.get('eos_token_id', 49407)
+    return Facts(
+        clip=True, heads=t.get('num_attention_heads', 8),
+        layers=t.get('num_hidden_layers', 12), patch=0,
+        eps=t.get('layer_norm_eps', 1e-5),
+        act=t.get('hidden_act', 'quick_gelu'), pool='end', final_norm=True,
+        end=-1 if end == 2 else end)
 
 
 # --------------------------------------------------------------- the input --
@@ -220,7 +238,7 @@ def linear(w, name, x, f):
     return y
 
 
-def attention(w, names, x, f):
+def attention(w, names, x, f, causal=False):
     q, k, v, out = names
     tokens, width = x.shape
     head = width // f.heads
@@ -228,6 +246,8 @@ def attention(w, names, x, f):
         tokens, f.heads, head).transpose(1, 0, 2)
     scores = split(q) @ split(k).transpose(0, 2, 1)
     scores = scores / math.sqrt(head if f.head_scale else width)
+    if causal:
+        scores = np.where(np.tri(tokens, dtype=bool), scores, -np.inf)
     scores = np.exp(scores - scores.max(-1, keepdims=True))
     scores /= scores.sum(-1, keepdims=True)
     mixed = (scores @ split(v)).transpose(1, 0, 2).reshape(tokens, width)
@@ -244,6 +264,32 @@ def patches(weight, x, f):
     return cut @ weight.reshape(len(weight), -1).T
 
 
+def clip_blocks(w, tower, h, f, causal):
+    for n in range(f.layers):
+        p = f'{tower}encoder.layers.{n}.'
+        names = [f'{p}self_attn.{k}_proj' for k in ('q', 'k', 'v', 'out')]
+        h = h + attention(w, names, layer_norm(w, p + 'layer_norm1', h, f), f,
+                          causal)
+        m = layer_norm(w, p + 'layer_norm2', h, f)
+        m = act(f.act, linear(w, p + 'mlp.fc1', m, f))
+        h = h + linear(w, p + 'mlp.fc2', m, f)
+    return h
+
+
+def clip_text(w, ids, f):
+    e = 'text_model.embeddings.'
+    places = np.arange(len(ids)) + f.place
+    h = (w[e + 'token_embedding.weight'][ids] +
+         w[e + 'position_embedding.weight'][places])
+    h = clip_blocks(w, 'text_model.', h, f, f.causal)
+    end = np.argmax(np.array(ids) == f.end) if f.end >= 0 else np.argmax(ids)
+    v = h.mean(0) if f.pool == 'mean' else h[end]
+    if f.final_norm:
+        v = layer_norm(w, 'text_model.final_layer_norm', v, f)
+    matrix = w['text_projection.weight']
+    return matrix @ v if f.projection else v[:len(matrix)]
+
+
 def clip(w, x, f):
     e = 'vision_model.embeddings.'
     h = np.concatenate([w[e + 'class_embedding'][None],
@@ -251,13 +297,7 @@ def clip(w, x, f):
     h = h + w[e + 'position_embedding.weight']
     if f.pre_norm:
         h = layer_norm(w, 'vision_model.pre_layrnorm', h, f)
-    for n in range(f.layers):
-        p = f'vision_model.encoder.layers.{n}.'
-        names = [f'{p}self_attn.{k}_proj' for k in ('q', 'k', 'v', 'out')]
-        h = h + attention(w, names, layer_norm(w, p + 'layer_norm1', h, f), f)
-        m = layer_norm(w, p + 'layer_norm2', h, f)
-        m = act(f.act, linear(w, p + 'mlp.fc1', m, f))
-        h = h + linear(w, p + 'mlp.fc2', m, f)
+    h = clip_blocks(w, 'vision_model.', h, f, causal=False)
     v = h[0] if f.pool == 'cls' else h.mean(0)
     if f.final_norm:
         v = layer_norm(w, 'vision_model.post_layernorm', v, f)
@@ -307,6 +347,8 @@ def dinov2(w, x, f):
             w, p, layer_norm(w, p + 'norm2', h, f), f)
     if f.final_norm:
         h = layer_norm(w, 'layernorm', h, f)
+    if f.pool == 'none':
+        return h
     if f.pool == 'cls':
         return h[0]
     return h.mean(0) if f.pool == 'mean' else h[1 + f.registers:].mean(0)
@@ -317,6 +359,13 @@ def vector(folder, image, weights=None, **wrong):
     f = dataclasses.replace(facts(folder), **wrong)
     w = read_weights(folder) if weights is None else weights
     return (clip if f.clip else dinov2)(w, pixels(folder, image, f), f)
+
+
+def text_vector(folder, ids, weights=None, **wrong):
+    """The same of a text's tokens, whole with start and end."""
+    f = dataclasses.replace(text_facts(folder), **wrong)
+    w = read_weights(folder) if weights is None else weights
+    return clip_text(w, list(ids), f)
 
 
 def main():

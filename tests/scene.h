@@ -32,6 +32,8 @@ static int stop_at;               /* images until progress says stop */
 static int stop_walk;             /* before there is an image */
 static uint64_t last_done, last_whole;
 static int threads, retry, strict;
+static const char *decoder; /* program that decodes; NULL: this process */
+static akin_limits limits = {.size = sizeof limits};
 static const char *exclude; /* one pattern, or NULL */
 
 static inline int run(const char *format, const char *a, const char *b)
@@ -52,6 +54,8 @@ static inline void begin(void)
     kill_at = embed_usec = fail_width = give_nan = stop_at = stop_walk = retry =
         strict = 0;
     before_run = NULL;
+    decoder = NULL;
+    limits = (akin_limits){.size = sizeof limits};
     exclude = NULL;
     one.batch = FAKE_MOST;
     threads = 2;
@@ -115,6 +119,8 @@ static inline akin_status update_roots(const char *const *roots, size_t count,
                                         .threads = threads,
                                         .retry = retry,
                                         .strict = strict,
+                                        .limits = &limits,
+                                        .decoder = decoder,
                                         .progress = on_progress,
                                         .notice = on_notice,
                                         .exclude = &exclude,

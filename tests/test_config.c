@@ -73,6 +73,69 @@ static void the_older_dict_wins_over_vision_config(void)
     EXPECT_INT(config.patch, 14);
 }
 
+static akin_status read_text(const char *json)
+{
+    if (akin__replace_file(path, json, strlen(json), &err))
+        abort();
+    return akin__config_read_text(&config, path, &err);
+}
+
+static void a_bare_clip_reads_as_b32_does(void)
+{
+    EXPECT_INT(read_text("{\"model_type\":\"clip\"}"), AKIN_OK);
+    EXPECT(config.text);
+    EXPECT_INT(config.width, 512);
+    EXPECT_INT(config.heads, 8);
+    EXPECT_INT(config.layers, 12);
+    EXPECT_INT(config.mlp, 2048);
+    EXPECT_INT(config.vocabulary, 49408);
+    EXPECT_INT(config.context, 77);
+    EXPECT_INT(config.end, 49407);
+    EXPECT_INT(config.projection, 512);
+    EXPECT_INT(config.activation, AKIN__QUICK_GELU);
+    EXPECT(config.eps == 1e-5f);
+}
+
+static void text_sizes_come_from_text_config(void)
+{
+    EXPECT_INT(read_text("{\"model_type\":\"clip\",\"projection_dim\":768,"
+                         "\"vision_config\":{\"hidden_size\":1},"
+                         "\"text_config\":{\"hidden_size\":768,"
+                         "\"num_attention_heads\":12,\"vocab_size\":600,"
+                         "\"max_position_embeddings\":40,"
+                         "\"hidden_act\":\"gelu\",\"eos_token_id\":599}}"),
+               AKIN_OK);
+    EXPECT_INT(config.width, 768);
+    EXPECT_INT(config.heads, 12);
+    EXPECT_INT(config.vocabulary, 600);
+    EXPECT_INT(config.context, 40);
+    EXPECT_INT(config.end, 599);
+    EXPECT_INT(config.projection, 768);
+    EXPECT_INT(config.activation, AKIN__GELU);
+}
+
+/* Before transformers PR 24773 every file said 2. */
+static void an_end_token_of_2_means_the_largest(void)
+{
+    EXPECT_INT(read_text("{\"model_type\":\"clip\",\"text_config\":"
+                         "{\"eos_token_id\":2}}"),
+               AKIN_OK);
+    EXPECT(config.end < 0);
+}
+
+static void a_text_has_a_start_and_an_end(void)
+{
+    EXPECT_INT(read_text("{\"model_type\":\"clip\",\"text_config\":"
+                         "{\"max_position_embeddings\":1}}"),
+               AKIN_EMODEL);
+}
+
+static void dinov2_cannot_read(void)
+{
+    EXPECT_INT(read_text("{\"model_type\":\"dinov2\"}"), AKIN_EUSAGE);
+    EXPECT(strstr(err.message, "cannot read") != NULL);
+}
+
 static void a_bare_dinov2_has_its_class_defaults(void)
 {
     EXPECT_INT(read_json("{\"model_type\":\"dinov2\"}"), AKIN_OK);
@@ -194,6 +257,11 @@ int main(void)
     RUN(a_bare_clip_is_b32);
     RUN(clip_sizes_come_from_vision_config);
     RUN(the_older_dict_wins_over_vision_config);
+    RUN(a_bare_clip_reads_as_b32_does);
+    RUN(text_sizes_come_from_text_config);
+    RUN(an_end_token_of_2_means_the_largest);
+    RUN(a_text_has_a_start_and_an_end);
+    RUN(dinov2_cannot_read);
     RUN(a_bare_dinov2_has_its_class_defaults);
     RUN(registers_have_their_own_defaults);
     RUN(swiglu_keeps_two_thirds_in_eights);

@@ -4,6 +4,7 @@
 |v - ref| / |ref| <= 1e-5; facts_test.py shows that no fact of a model can be
 wrong within that.
 """
+import json
 import os
 import tempfile
 import unittest
@@ -50,6 +51,62 @@ class Vectors(unittest.TestCase):
                    support.pictures()[:2], '--pool', 'patches', pool='patches')
 
 
+TEXTS = ["the cat and the dog", "", "a photo of a red apple", "caf\u00e9!!!!",
+         "it's the dog<|endoftext|>, not the cat", "ring " * 40]
+
+
+def embed_texts(folder, texts, *more):
+    """float32 [texts, dim] from the command."""
+    with tempfile.TemporaryDirectory() as scratch:
+        out = os.path.join(scratch, 'v.npy')
+        support.akin('embed', *(a for t in texts for a in ('--text', t)),
+                     '--model', folder, '--format', 'npy', '-o', out, *more)
+        return np.load(out)
+
+
+def tokens(folder, texts):
+    lines = support.akin(
+        'embed', *(a for t in texts for a in ('--text', t)), '--model', folder,
+        '--format', 'tokens').stdout.splitlines()
+    return [json.loads(line)['ids'] for line in lines]
+
+
+class Texts(unittest.TestCase):
+    """tokens_test.py judges the tokens."""
+
+    def check(self, name, texts=TEXTS):
+        folder = support.tiny(name)
+        weights = reference_vectors.read_weights(folder)
+        for text, ids, got in zip(texts, tokens(folder, texts),
+                                  embed_texts(folder, texts), strict=True):
+            want = reference_vectors.text_vector(folder, ids, weights)
+            distance = np.linalg.norm(got - want) / np.linalg.norm(want)
+            self.assertLessEqual(distance, NEAR, text)
+
+    def test_a_text_has_the_same_bits_alone_and_among_others(self):
+        folder = support.tiny('tiny-clip')
+        many = [f'{"the cat " * (i % 9)}{i}' for i in range(70)]
+        among = embed_texts(folder, many)
+        for i in (0, 3, 16, 69):
+            self.assertEqual(embed_texts(folder, [many[i]])[0].tobytes(),
+                             among[i].tobytes(), many[i])
+
+    def test_bf16_and_int8_come_close(self):
+        folder = support.tiny('tiny-clip')
+        want = embed_texts(folder, TEXTS)
+        for precision, least in (('bf16', 0.999), ('int8', 0.99)):
+            got = embed_texts(folder, TEXTS, '--precision', precision)
+            cosines = (got * want).sum(1) / (
+                np.linalg.norm(got, axis=1) * np.linalg.norm(want, axis=1))
+            self.assertGreater(cosines.min(), least, precision)
+            self.assertFalse(np.array_equal(got, want), precision)
+
+    def test_a_model_without_a_text_tower_says_that_it_cannot_read(self):
+        done = support.akin('embed', '--text', 'x', '--model',
+                            support.tiny('tiny-dinov2'), code=2)
+        self.assertIn('cannot read', done.stderr)
+
+
 def gives_the_reference(name):
     return lambda self: self.check(support.tiny(name), support.pictures())
 
@@ -57,6 +114,9 @@ def gives_the_reference(name):
 for _name in make_tiny.MODELS:
     setattr(Vectors, f'test {_name} gives the vectors of the reference',
             gives_the_reference(_name))
+    if 'clip' in _name:
+        setattr(Texts, f'test {_name} gives the texts of the reference',
+                lambda self, name=_name: self.check(name))
 
 if __name__ == '__main__':
     unittest.main()

@@ -4,7 +4,8 @@
     make_tiny.py OUT [NAME...]
 
 Each NAME (all of MODELS by default) becomes a folder OUT/NAME with config.json,
-preprocessor_config.json and weights, as transformers and the hub write them.
+preprocessor_config.json, weights and, of CLIP, a small vocabulary, as
+transformers and the hub write them.
 The weights are random, the same in every run, but not meek: norms, biases and
 layer scales are random too, attention is sharp, and the embeddings are so
 small that the epsilon of the first norm matters. So a wrong activation,
@@ -21,7 +22,34 @@ import tempfile
 import numpy as np
 
 WIDTH, HEADS, LAYERS, PROJECTION = 64, 2, 2, 32
-TEXT_WIDTH, VOCABULARY = 32, 64
+TEXT_WIDTH, TEXT_LAYERS = 32, 2
+
+
+# ------------------------------------------------------------- vocabulary --
+
+MERGES = ('t h', 'i n', 'a n', 'th e</w>', 'e r</w>', 'an d</w>', 'c a',
+          'ca t</w>', 'd o', 'do g</w>', 'r e', 're d</w>', 'p h', 'o f</w>',
+          'in g</w>', 'o t', 'ph ot', 'phot o</w>', 'a p', 'ap p', 'l e</w>',
+          'app le</w>', '\u00c3 \u00a9</w>', "' s</w>", '! !', '!! !!')
+
+
+def letters():
+    """The character that GPT-2 writes for each byte."""
+    seen = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    hidden = iter(range(256, 512))
+    return [chr(b if b in seen else next(hidden)) for b in range(256)]
+
+
+def vocabulary():
+    """Every byte, every byte at the end of a word, merges, special tokens."""
+    tokens = letters()
+    tokens += [c + '</w>' for c in tokens]
+    tokens += [m.replace(' ', '') for m in MERGES]
+    tokens += ['<|startoftext|>', '<|endoftext|>']
+    return {token: i for i, token in enumerate(tokens)}
+
+
+VOCABULARY = len(vocabulary())
 
 
 # ---------------------------------------------------------------- weights --
@@ -65,8 +93,10 @@ def clip_shapes(config):
         'text_model.embeddings.position_embedding.weight': (77, TEXT_WIDTH),
         'text_model.final_layer_norm.weight': (TEXT_WIDTH,),
         'text_model.final_layer_norm.bias': (TEXT_WIDTH,),
-        **clip_layer('text_model.encoder.layers.0.', TEXT_WIDTH, 64),
     }
+    for n in range(TEXT_LAYERS):
+        shapes.update(clip_layer(f'text_model.encoder.layers.{n}.',
+                                 TEXT_WIDTH, 64))
     for n in range(LAYERS):
         shapes.update(clip_layer(f'vision_model.encoder.layers.{n}.',
                                  WIDTH, 4 * WIDTH))
@@ -161,7 +191,7 @@ def clip_config(patch=32, hidden_act='quick_gelu'):
         'projection_dim': PROJECTION,
         'text_config': {
             'hidden_size': TEXT_WIDTH, 'intermediate_size': 64,
-            'num_attention_heads': 2, 'num_hidden_layers': 1,
+            'num_attention_heads': 2, 'num_hidden_layers': TEXT_LAYERS,
             'max_position_embeddings': 77, 'vocab_size': VOCABULARY,
             'bos_token_id': VOCABULARY - 2, 'eos_token_id': VOCABULARY - 1,
             'hidden_act': hidden_act, 'projection_dim': PROJECTION,
@@ -253,8 +283,12 @@ def write_model(folder, name):
     legacy = name == 'tiny-clip-legacy'
     clip = config['model_type'] == 'clip'
     shapes = clip_shapes(config) if clip else dinov2_shapes(config)
-    random = np.random.default_rng(list(MODELS).index(name))
-    tensors = {n: (dtype, shapes[n], to_bytes(fill(n, shapes[n], random), dtype))
+    # Each tower has numbers of its own: one may change without the other.
+    number = list(MODELS).index(name)
+    random = {True: np.random.default_rng([number, 1]),
+              False: np.random.default_rng(number)}
+    tensors = {n: (dtype, shapes[n], to_bytes(
+        fill(n, shapes[n], random[n.startswith('text_')]), dtype))
                for n in sorted(shapes)}
     if legacy:
         for tower, count in (('text', 77), ('vision', 50)):
@@ -276,6 +310,10 @@ def write_model(folder, name):
     write_json(f'{folder}/config.json', config)
     write_json(f'{folder}/preprocessor_config.json',
                old_preprocessor() if legacy else preprocessor(clip))
+    if clip:
+        write_json(f'{folder}/vocab.json', vocabulary())
+        with open(f'{folder}/merges.txt', 'w', encoding='utf-8') as f:
+            f.write('\n'.join(('#version: 0.2', *MERGES, '')))
 
 
 def write_json(path, content):

@@ -204,6 +204,7 @@ akin_status akin_bench_run(const akin_model *model,
     struct tally sum;
     akin_status status = AKIN_OK;
     memset(result, 0, sizeof *result);
+    AKIN_TRY(akin__need_images(model, err));
     AKIN_TRY(take_options(&bench, options, err));
     const size_t files = bench.options.files;
     const int threads = bench.options.threads;

@@ -1,6 +1,8 @@
 /*
- * Model: preprocessing and network of one model folder behind akin_model.
+ * Model: preprocessing, tokenizer and networks of one model folder behind
+ * akin_model.
  */
+#include <math.h>
 #include <string.h>
 
 #include "akin.h"
@@ -13,11 +15,18 @@
 #include "image/preprocess.h"
 #include "model/network.h"
 #include "model/place.h"
+#include "model/tokenizer.h"
 
 struct akin_model {
     struct akin__weights_place place;
+    akin_tower tower;
+    /* For pictures, else NULL: */
     struct akin__preprocess preprocess;
     struct akin__network *network;
+    /* For texts, else NULL: */
+    struct akin__weights *weights; /* open: the network reads rows of them */
+    struct akin__tokenizer *tokenizer;
+    struct akin__network *reader;
     akin_exif exif;
     akin_decode decode;
     char fingerprint[2 * AKIN__SHA256_BYTES + 1];
@@ -62,14 +71,16 @@ out:
     return status;
 }
 
-static akin_status read_config(const akin_model *model,
+/* Of the tower for texts, or of that for pictures. */
+static akin_status read_config(const akin_model *model, bool text,
                                struct akin__config *config, akin_error *err)
 {
     char *path = akin__weights_file(&model->place, "config.json");
     if (!path)
         return akin__fail(err, AKIN_EMODEL, "%s: has no config.json",
                           model->place.folder);
-    const akin_status status = akin__config_read(config, path, err);
+    const akin_status status = text ? akin__config_read_text(config, path, err)
+                                    : akin__config_read(config, path, err);
     akin__free(path);
     return status;
 }
@@ -85,26 +96,48 @@ static akin_status read_preprocess(akin_model *model,
     return status;
 }
 
-static akin_status build(akin_model *model, const akin_model_options *options,
-                         akin_error *err)
+static akin_status build(akin_model *model, struct akin__network **network,
+                         const struct akin__config *config,
+                         const akin_model_options *options, akin_error *err)
 {
-    struct akin__config config;
-    struct akin__weights *weights = NULL;
-    akin_status status = AKIN_OK;
-    AKIN_TRY(read_config(model, &config, err));
-    AKIN_TRY(read_preprocess(model, &config, err));
-    AKIN_TRY(akin__weights_open(&weights, &model->place, err));
-    status = akin__network_open(&model->network, &config, weights,
-                                model->preprocess.height,
-                                model->preprocess.width, options->pool,
-                                options->precision, options->threads, err);
+    const akin_status status = akin__network_open(
+        network, config, model->weights, model->preprocess.height,
+        model->preprocess.width, options->pool, options->precision,
+        options->threads, err);
     /* What the network refuses, it refuses about this folder. */
     if (status && err && !strstr(err->message, ": "))
         akin__fail_in(err, status, model->place.folder);
-    AKIN_TRY(status);
+    return status;
+}
+
+static akin_status build_image(akin_model *model,
+                               const akin_model_options *options,
+                               akin_error *err)
+{
+    struct akin__config config;
+    akin_status status = AKIN_OK;
+    AKIN_TRY(read_config(model, false, &config, err));
+    AKIN_TRY(read_preprocess(model, &config, err));
+    if (!model->weights)
+        AKIN_TRY(akin__weights_open(&model->weights, &model->place, err));
+    AKIN_TRY(build(model, &model->network, &config, options, err));
     AKIN_TRY(fingerprint(model, err));
 out:
-    akin__weights_close(&weights);
+    return status;
+}
+
+static akin_status build_text(akin_model *model,
+                              const akin_model_options *options,
+                              akin_error *err)
+{
+    struct akin__config config;
+    akin_status status = AKIN_OK;
+    AKIN_TRY(read_config(model, true, &config, err));
+    AKIN_TRY(akin__tokenizer_open(&model->tokenizer, &model->place,
+                                  config.vocabulary, err));
+    AKIN_TRY(akin__weights_open(&model->weights, &model->place, err));
+    AKIN_TRY(build(model, &model->reader, &config, options, err));
+out:
     return status;
 }
 
@@ -135,11 +168,20 @@ akin_status akin_model_open(akin_model **out, const char *name,
     AKIN_CHECK(options->precision <= AKIN_PRECISION_INT8, err, AKIN_EUSAGE,
                "%s: no precision has the number %d", name,
                (int)options->precision);
+    AKIN_CHECK(options->tower <= AKIN_TOWER_BOTH, err, AKIN_EUSAGE,
+               "%s: no tower has the number %d", name, (int)options->tower);
     AKIN_TRY(akin__weights_locate(name, options->revision, &model->place, err));
     AKIN_TRY(rename_model(model, options->name, err));
     model->exif = options->exif;
     model->decode = options->decode;
-    AKIN_TRY(build(model, options, err));
+    model->tower = options->tower;
+    /* Texts first: what cannot read says so at once. */
+    if (options->tower != AKIN_TOWER_IMAGE)
+        AKIN_TRY(build_text(model, options, err));
+    if (options->tower != AKIN_TOWER_TEXT)
+        AKIN_TRY(build_image(model, options, err));
+    if (options->tower == AKIN_TOWER_IMAGE)
+        akin__weights_close(&model->weights);
     *out = model;
     model = NULL;
 out:
@@ -152,6 +194,9 @@ void akin_model_close(akin_model **model)
     if (!*model)
         return;
     akin__network_close(&(*model)->network);
+    akin__network_close(&(*model)->reader);
+    akin__tokenizer_close(&(*model)->tokenizer);
+    akin__weights_close(&(*model)->weights);
     akin__weights_place_free(&(*model)->place);
     akin__free(*model);
     *model = NULL;
@@ -162,9 +207,25 @@ const char *akin_model_name(const akin_model *model)
     return model->place.name;
 }
 
+/* One of the two networks, for what they have in common. */
+static const struct akin__network *either(const akin_model *model)
+{
+    return model->network ? model->network : model->reader;
+}
+
 const char *akin_model_family(const akin_model *model)
 {
-    return family_name(&model->network->config);
+    return family_name(&either(model)->config);
+}
+
+akin_tower akin_model_tower(const akin_model *model)
+{
+    return model->tower;
+}
+
+double akin_model_scale(const akin_model *model)
+{
+    return model->reader ? exp((double)*model->reader->logit_scale) : 0;
 }
 
 const char *akin_model_folder(const akin_model *model)
@@ -179,7 +240,7 @@ const char *akin_model_pool(const akin_model *model)
         [AKIN_POOL_CLS] = "cls",
         [AKIN_POOL_PATCHES] = "patches",
     };
-    return names[model->network->pool];
+    return names[either(model)->pool];
 }
 
 akin_exif akin_model_exif(const akin_model *model)
@@ -189,7 +250,7 @@ akin_exif akin_model_exif(const akin_model *model)
 
 akin_precision akin_model_precision(const akin_model *model)
 {
-    return model->network->precision;
+    return either(model)->precision;
 }
 
 akin_decode akin_model_decode(const akin_model *model)
@@ -199,7 +260,7 @@ akin_decode akin_model_decode(const akin_model *model)
 
 size_t akin_model_dim(const akin_model *model)
 {
-    return model->network->dim;
+    return either(model)->dim;
 }
 
 const char *akin_model_fingerprint(const akin_model *model)
@@ -215,4 +276,34 @@ const struct akin__network *akin__model_network(const akin_model *model)
 const struct akin__preprocess *akin__model_preprocess(const akin_model *model)
 {
     return &model->preprocess;
+}
+
+const struct akin__network *akin__model_reader(const akin_model *model)
+{
+    return model->reader;
+}
+
+akin_status akin__need_images(const akin_model *model, akin_error *err)
+{
+    return model->network
+               ? AKIN_OK
+               : akin__fail(err, AKIN_EUSAGE, "%s: was opened for texts alone",
+                            model->place.name);
+}
+
+akin_status akin__need_texts(const akin_model *model, akin_error *err)
+{
+    return model->reader ? AKIN_OK
+                         : akin__fail(err, AKIN_EUSAGE,
+                                      "%s: was opened without its text tower",
+                                      model->place.name);
+}
+
+akin_status akin_tokenize(const akin_model *model, const char *text,
+                          int32_t *ids, size_t *count, akin_error *err)
+{
+    const akin_status status = akin__need_texts(model, err);
+    return status ? status
+                  : akin__tokenize(model->tokenizer, text, strlen(text), ids,
+                                   model->reader->tokens, count, err);
 }

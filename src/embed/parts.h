@@ -6,8 +6,14 @@
 #include "image/preprocess.h"
 #include "model/network.h"
 
-/* Both live as long as the model. */
+/* They live as long as the model. The network for pictures and that for texts:
+ * NULL where it was not opened. */
 const struct akin__network *akin__model_network(const akin_model *model);
+const struct akin__network *akin__model_reader(const akin_model *model);
 const struct akin__preprocess *akin__model_preprocess(const akin_model *model);
+
+/* AKIN_EUSAGE when the model was opened without what is needed. */
+akin_status akin__need_images(const akin_model *model, akin_error *err);
+akin_status akin__need_texts(const akin_model *model, akin_error *err);
 
 #endif

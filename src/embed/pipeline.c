@@ -15,7 +15,8 @@
  * nothing and may wait for the others: nobody waits in a circle.
  *
  * One bad file is a line in the table of failures; what stops a run is an
- * index that cannot be written, memory for a session, or the caller.
+ * index that cannot be written, memory for a session, a decoder's process that
+ * cannot be started, or the caller.
  */
 #include <string.h>
 
@@ -27,6 +28,7 @@
 #include "base/thread.h"
 #include "embed/job.h"
 #include "embed/session.h"
+#include "image/apart.h"
 #include "image/limits.h"
 
 /* A worker's way through one model. */
@@ -42,6 +44,7 @@ struct lane {
 
 struct worker {
     struct pipeline *pipeline;
+    akin_decoder *decoder;
     struct lane lane[AKIN__MAX_MODELS]; /* [models] */
     struct akin__job *job;              /* [most], those of the batch first */
     size_t pending;                     /* in the batch */
@@ -196,17 +199,14 @@ static akin_status decode_and_place(struct worker *worker,
 {
     akin_image image;
     akin_image_info info;
-    akin_status status =
-        akin_image_decode(&image, file->bytes, file->count,
-                          &worker->pipeline->line.decode, &info, cause);
+    const akin_status status = akin_decoder_decode(
+        worker->decoder, &image, file->bytes, file->count, &info, cause);
     akin__free(file->bytes);
     file->bytes = NULL;
     if (status)
         return status;
     akin__job_describe(job, &image, &info);
-    status = place(worker, job, &image, cause);
-    akin_image_free(&image);
-    return status;
+    return place(worker, job, &image, cause);
 }
 
 /* --------------------------------------------------------------- a file -- */
@@ -271,6 +271,8 @@ static akin_status go_on(struct worker *worker, struct akin__job *job,
     if (status || akin__job_knows_all(job))
         return status;
     status = open_lanes(worker, err);
+    if (!status)
+        status = akin__decoder_start(worker->decoder, err);
     if (status)
         return status;
     const akin_status why = decode_and_place(worker, job, file, &cause);
@@ -405,15 +407,18 @@ static akin_status open_workers(struct pipeline *pipeline, akin_error *err)
     pipeline->worker =
         akin__calloc(pipeline->workers, sizeof *pipeline->worker);
     bool whole = pipeline->worker;
-    for (size_t t = 0; whole && t < pipeline->workers; t++) {
+    akin_status status = AKIN_OK;
+    for (size_t t = 0; whole && !status && t < pipeline->workers; t++) {
         struct worker *worker = &pipeline->worker[t];
         worker->pipeline = pipeline;
         worker->job = akin__alloc(pipeline->most, sizeof *worker->job);
         worker->aside = akin__alloc(pipeline->most, sizeof *worker->aside);
         worker->held = akin__alloc(pipeline->most, sizeof *worker->held);
         whole = worker->job && worker->aside && worker->held;
+        status = akin_decoder_open(&worker->decoder, run->options.decoder,
+                                   &pipeline->line.decode, err);
     }
-    return whole ? AKIN_OK
+    return whole ? status
                  : akin__fail(err, AKIN_ENOMEM, "no memory for %zu threads",
                               pipeline->workers);
 }
@@ -423,6 +428,7 @@ static void close_workers(struct pipeline *pipeline)
     for (size_t t = 0; pipeline->worker && t < pipeline->workers; t++) {
         struct worker *worker = &pipeline->worker[t];
         close_lanes(worker);
+        akin_decoder_close(&worker->decoder);
         akin__free(worker->job);
         akin__free(worker->aside);
         akin__free(worker->held);

@@ -1,7 +1,10 @@
 /*
- * Session (session.h): pixels of a batch and the stream that they go through.
+ * Session (session.h): pixels of a batch and the stream that they go through;
+ * tokens of a batch and theirs.
  */
 #include "embed/session.h"
+
+#include <string.h>
 
 #include "base/error.h"
 #include "base/memory.h"
@@ -13,8 +16,16 @@ struct akin_session {
     struct akin__stream *stream;
     struct akin__preprocess_scratch scratch;
     size_t batch;
-    float *pixels; /* [batch][3][height][width] */
+    float *pixels;                /* [batch][3][height][width] */
+    struct akin__stream *reading; /* NULL without the text tower */
+    int32_t *ids;                 /* [rows]: of texts, one after the other */
+    size_t *lengths;              /* [rows] */
+    size_t rows;
 };
+
+/* Texts of the longest kind that a stream holds: captions of ten tokens come
+ * fifteen at a time, enough to keep a GEMM's tiles full. */
+enum { LONGEST_TEXTS = 2 };
 
 /*
  * Pictures that go through the network together. CLIP's 50 tokens alone are
@@ -35,6 +46,29 @@ static size_t picture_size(const akin_model *model)
     return 3 * network->height * network->width;
 }
 
+static akin_status open_images(akin_session *session, akin_error *err)
+{
+    const akin_model *model = session->model;
+    session->batch = akin__model_batch(model);
+    session->pixels = akin__alloc_aligned(session->batch * picture_size(model),
+                                          sizeof(float));
+    if (!session->pixels)
+        return akin__fail(err, AKIN_ENOMEM, "no memory for a session");
+    return akin__stream_open(&session->stream, akin__model_network(model),
+                             session->batch, err);
+}
+
+static akin_status open_texts(akin_session *session, akin_error *err)
+{
+    const struct akin__network *reader = akin__model_reader(session->model);
+    session->rows = LONGEST_TEXTS * reader->tokens;
+    session->ids = akin__alloc(session->rows, sizeof *session->ids);
+    session->lengths = akin__alloc(session->rows, sizeof *session->lengths);
+    if (!session->ids || !session->lengths)
+        return akin__fail(err, AKIN_ENOMEM, "no memory for a session");
+    return akin__stream_open(&session->reading, reader, LONGEST_TEXTS, err);
+}
+
 akin_status akin_session_open(akin_session **out, const akin_model *model,
                               akin_error *err)
 {
@@ -43,12 +77,10 @@ akin_status akin_session_open(akin_session **out, const akin_model *model,
     *out = NULL;
     AKIN_CHECK(session, err, AKIN_ENOMEM, "no memory for a session");
     session->model = model;
-    session->batch = akin__model_batch(model);
-    session->pixels = akin__alloc_aligned(session->batch * picture_size(model),
-                                          sizeof(float));
-    AKIN_CHECK(session->pixels, err, AKIN_ENOMEM, "no memory for a session");
-    AKIN_TRY(akin__stream_open(&session->stream, akin__model_network(model),
-                               session->batch, err));
+    if (akin__model_network(model))
+        AKIN_TRY(open_images(session, err));
+    if (akin__model_reader(model))
+        AKIN_TRY(open_texts(session, err));
     *out = session;
     session = NULL;
 out:
@@ -63,6 +95,9 @@ void akin_session_close(akin_session **session)
     akin__stream_close(&(*session)->stream);
     akin__preprocess_scratch_free(&(*session)->scratch);
     akin__free((*session)->pixels);
+    akin__stream_close(&(*session)->reading);
+    akin__free((*session)->ids);
+    akin__free((*session)->lengths);
     akin__free(*session);
     *session = NULL;
 }
@@ -81,20 +116,10 @@ void akin__session_run(akin_session *session, size_t count, float *vectors)
     akin__stream_run(session->stream, count, session->pixels, vectors);
 }
 
-/* At most a batch of images. */
-static akin_status embed_batch(akin_session *session, const akin_image *images,
-                               size_t count, float *vectors, akin_error *err)
+static akin_status check(const akin_model *model, size_t count,
+                         const float *vectors, akin_error *err)
 {
-    const akin_model *model = session->model;
-    const size_t dim = akin_model_dim(model);
-    for (size_t i = 0; i < count; i++) {
-        const akin_status status =
-            akin__session_place(session, i, &images[i], err);
-        if (status)
-            return status;
-    }
-    akin__session_run(session, count, vectors);
-    return akin__is_finite(vectors, count * dim)
+    return akin__is_finite(vectors, count * akin_model_dim(model))
                ? AKIN_OK
                : akin__fail(err, AKIN_EMODEL,
                             "%s: gives a vector that is not finite: its "
@@ -102,20 +127,76 @@ static akin_status embed_batch(akin_session *session, const akin_image *images,
                             akin_model_folder(model));
 }
 
+/* At most a batch of images. */
+static akin_status embed_batch(akin_session *session, const akin_image *images,
+                               size_t count, float *vectors, akin_error *err)
+{
+    for (size_t i = 0; i < count; i++) {
+        const akin_status status =
+            akin__session_place(session, i, &images[i], err);
+        if (status)
+            return status;
+    }
+    akin__session_run(session, count, vectors);
+    return check(session->model, count, vectors, err);
+}
+
 akin_status akin_embed_images(akin_session *session, const akin_image *images,
                               size_t count, float *vectors, akin_error *err)
 {
     const size_t dim = akin_model_dim(session->model);
-    for (size_t done = 0; done < count;) {
+    akin_status status = akin__need_images(session->model, err);
+    for (size_t done = 0, now; done < count && !status; done += now) {
         const size_t left = count - done;
-        const size_t now = left < session->batch ? left : session->batch;
-        const akin_status status =
+        now = left < session->batch ? left : session->batch;
+        status =
             embed_batch(session, images + done, now, vectors + done * dim, err);
-        if (status)
-            return status;
-        done += now;
     }
-    return AKIN_OK;
+    return status;
+}
+
+/* Tokens up to the one whose place becomes the vector (config.h); where there
+ * is none transformers takes the first. */
+static size_t useful(const struct akin__config *config, const int32_t *ids,
+                     size_t count)
+{
+    size_t at = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (config->end >= 0 && ids[i] == config->end)
+            return i + 1;
+        if (config->end < 0 && ids[i] > ids[at])
+            at = i;
+    }
+    return at + 1;
+}
+
+akin_status akin_embed_texts(akin_session *session, const char *const *texts,
+                             size_t count, float *vectors, akin_error *err)
+{
+    const struct akin__network *reader = akin__model_reader(session->model);
+    int32_t ids[AKIN_MAX_TOKENS];
+    size_t found, waiting = 0, used = 0; /* texts and their tokens */
+    akin_status status = akin__need_texts(session->model, err);
+    for (size_t i = 0; i < count && !status; i++) {
+        status = akin_tokenize(session->model, texts[i], ids, &found, err);
+        if (status)
+            break;
+        const size_t length = useful(&reader->config, ids, found);
+        if (used + length > session->rows) {
+            status = akin__stream_read(
+                session->reading, waiting, session->ids, session->lengths,
+                vectors + (i - waiting) * reader->dim, err);
+            waiting = used = 0;
+        }
+        memcpy(session->ids + used, ids, length * sizeof *ids);
+        session->lengths[waiting++] = length;
+        used += length;
+    }
+    if (!status && waiting)
+        status = akin__stream_read(
+            session->reading, waiting, session->ids, session->lengths,
+            vectors + (count - waiting) * reader->dim, err);
+    return status ? status : check(session->model, count, vectors, err);
 }
 
 akin_status akin_embed_image(akin_session *session, const akin_image *image,

@@ -64,6 +64,10 @@ static akin_status take_models(struct akin__run *run, akin_error *err)
             return akin__fail(err, AKIN_EUSAGE, "%s and %s differ in their %s",
                               akin_model_name(run->models[0]),
                               akin_model_name(model), differ);
+        if (!*akin_model_fingerprint(model))
+            return akin__fail(err, AKIN_EUSAGE,
+                              "%s: was opened for texts alone",
+                              akin_model_name(model));
         const akin_status status =
             akin__index_model(run->index, model, &run->ordinal[i], err);
         if (status)

@@ -17,17 +17,37 @@
 #include "image/limits.h"
 #include "image/turn.h"
 
+/* Zeroed bytes of the room, on a boundary as malloc's are; NULL: too many. */
+static uint8_t *take_room(struct akin__room *room, size_t count, size_t stride)
+{
+    size_t bytes;
+    const size_t at = (room->used + 63) / 64 * 64;
+    if (!akin__mul_ok(count, stride, &bytes) || at > room->count ||
+        bytes > room->count - at)
+        return NULL;
+    room->used = at + bytes;
+    return memset(room->bytes + at, 0, bytes);
+}
+
 /* The pixels of width x height, zeroed. */
-static akin_status allocate(akin_image *image, uint32_t width, uint32_t height,
-                            akin_error *err)
+static akin_status allocate(const struct akin__decode *decode,
+                            akin_image *image, uint32_t width, uint32_t height)
 {
     const size_t stride = 3 * (size_t)width;
-    uint8_t *pixels = akin__calloc(height, stride);
+    uint8_t *pixels = decode->room ? take_room(decode->room, height, stride)
+                                   : akin__calloc(height, stride);
     if (!pixels)
-        return akin__fail(err, AKIN_ENOMEM, "no memory for %u x %u pixels",
-                          width, height);
+        return akin__fail(decode->err, AKIN_ENOMEM,
+                          "no memory for %u x %u pixels", width, height);
     *image = (akin_image){width, height, stride, pixels};
     return AKIN_OK;
+}
+
+static void let_go(const struct akin__decode *decode, akin_image *image)
+{
+    if (decode->room)
+        image->pixels = NULL;
+    akin_image_free(image);
 }
 
 akin_status akin__image_check(struct akin__decode *decode, uint64_t width,
@@ -55,8 +75,8 @@ akin_status akin__image_new(struct akin__decode *decode, uint64_t width,
 {
     const akin_status status = akin__image_check(decode, width, height);
     return status ? status
-                  : allocate(&decode->image, (uint32_t)width, (uint32_t)height,
-                             decode->err);
+                  : allocate(decode, &decode->image, (uint32_t)width,
+                             (uint32_t)height);
 }
 
 akin_status akin__image_memory(struct akin__decode *decode, uint64_t bytes)
@@ -103,14 +123,31 @@ static akin_status turn(struct akin__decode *decode)
     akin_status status =
         akin__image_memory(decode, (uint64_t)stored->stride * stored->height);
     if (!status)
-        status =
-            allocate(&upright, sideways ? stored->height : stored->width,
-                     sideways ? stored->width : stored->height, decode->err);
+        status = allocate(decode, &upright,
+                          sideways ? stored->height : stored->width,
+                          sideways ? stored->width : stored->height);
     if (status)
         return status;
     akin__turn(&upright, stored, orientation);
-    akin_image_free(stored);
+    let_go(decode, stored);
     *stored = upright;
+    return AKIN_OK;
+}
+
+akin_status akin__decode_options(akin_decode_options *all, akin_limits *limits,
+                                 const akin_decode_options *options,
+                                 akin_error *err)
+{
+    memset(all, 0, sizeof *all);
+    if (options) {
+        if (!options->size || (options->limits && !options->limits->size))
+            return akin__fail(err, AKIN_EUSAGE, "options without their size");
+        memcpy(all, options,
+               options->size < sizeof *all ? options->size : sizeof *all);
+    }
+    *limits = akin__limits(all->limits);
+    all->size = sizeof *all;
+    all->limits = limits;
     return AKIN_OK;
 }
 
@@ -118,15 +155,10 @@ static akin_status prepare(struct akin__decode *decode,
                            const akin_decode_options *options)
 {
     akin_decode_options all;
-    memset(&all, 0, sizeof all);
-    if (options) {
-        if (!options->size || (options->limits && !options->limits->size))
-            return akin__fail(decode->err, AKIN_EUSAGE,
-                              "options without their size");
-        memcpy(&all, options,
-               options->size < sizeof all ? options->size : sizeof all);
-    }
-    decode->limits = akin__limits(all.limits);
+    const akin_status status =
+        akin__decode_options(&all, &decode->limits, options, decode->err);
+    if (status)
+        return status;
     decode->exif = all.exif;
     decode->strict = all.strict != 0;
     decode->fast = all.decode == AKIN_DECODE_FAST;
@@ -161,12 +193,14 @@ static akin_status decode_as(const struct akin__format *format,
     return turn(decode);
 }
 
-akin_status akin_image_decode(akin_image *image, const void *bytes,
-                              size_t count, const akin_decode_options *options,
-                              akin_image_info *info, akin_error *err)
+akin_status akin__image_decode(akin_image *image, const void *bytes,
+                               size_t count, struct akin__room *room,
+                               const akin_decode_options *options,
+                               akin_image_info *info, akin_error *err)
 {
     struct akin__decode decode = {.bytes = bytes,
                                   .count = count,
+                                  .room = room,
                                   .orientation = 1,
                                   .taken = INT64_MIN,
                                   .err = err};
@@ -189,9 +223,16 @@ akin_status akin_image_decode(akin_image *image, const void *bytes,
         return akin__fail(err, AKIN_ENOTIMAGE, "no image of a known format");
     status = decode_as(format, &decode, about);
     if (status)
-        akin_image_free(&decode.image);
+        let_go(&decode, &decode.image);
     *image = decode.image;
     return status;
+}
+
+akin_status akin_image_decode(akin_image *image, const void *bytes,
+                              size_t count, const akin_decode_options *options,
+                              akin_image_info *info, akin_error *err)
+{
+    return akin__image_decode(image, bytes, count, NULL, options, info, err);
 }
 
 akin_status akin_image_read(akin_image *image, const char *path,
@@ -217,6 +258,13 @@ void akin_image_free(akin_image *image)
 {
     akin__free(image->pixels);
     memset(image, 0, sizeof *image);
+}
+
+void akin__decoders_load(void)
+{
+#ifdef AKIN_HAVE_HEIF
+    akin__load_heif();
+#endif
 }
 
 const char *akin_decoders(void)

@@ -15,10 +15,17 @@
 
 #include "akin.h"
 
+/* Memory for pixels that a caller has; what is taken is not given back. */
+struct akin__room {
+    uint8_t *bytes; /* [count] */
+    size_t count, used;
+};
+
 struct akin__decode {
     const uint8_t *bytes; /* [count] */
     size_t count;
-    akin_limits limits; /* every member set */
+    struct akin__room *room; /* NULL: pixels are allocated */
+    akin_limits limits;      /* every member set */
     akin_exif exif;
     bool strict;
     bool fast;           /* fewer pixels will do: AKIN_DECODE_FAST */
@@ -41,6 +48,25 @@ struct akin__format {
 
 /* The format that the bytes begin as, or NULL: no picture akin has heard of. */
 const struct akin__format *akin__sniff(const uint8_t *bytes, size_t count);
+
+/* The constant that is the name of a format, or NULL. */
+const char *akin__format_name(const char *name);
+
+/* *options (NULL: the defaults) whole, with *limits set and named by it. */
+akin_status akin__decode_options(akin_decode_options *all, akin_limits *limits,
+                                 const akin_decode_options *options,
+                                 akin_error *err);
+
+/* akin_image_decode with pixels from `room`, in which the image then lies and
+ * is not to be freed; NULL: as ever. */
+akin_status akin__image_decode(akin_image *image, const void *bytes,
+                               size_t count, struct akin__room *room,
+                               const akin_decode_options *options,
+                               akin_image_info *info, akin_error *err);
+
+/* Let libraries do at once what they else do when first needed, and what asks
+ * the system for files. */
+void akin__decoders_load(void);
 
 /*
  * decode->image with black pixels, after akin__image_check. AKIN_EFORMAT,
@@ -73,5 +99,7 @@ akin_status akin__decode_heif(struct akin__decode *decode);
 akin_status akin__decode_avif(struct akin__decode *decode);
 akin_status akin__decode_jxl(struct akin__decode *decode);
 akin_status akin__decode_raw(struct akin__decode *decode);
+
+void akin__load_heif(void);
 
 #endif

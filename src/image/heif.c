@@ -114,3 +114,9 @@ akin_status akin__decode_heif(struct akin__decode *decode)
     heif_context_free(context);
     return status;
 }
+
+/* Ubuntu's libheif finds its decoders in a folder. */
+void akin__load_heif(void)
+{
+    heif_init(NULL);
+}

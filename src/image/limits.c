@@ -30,6 +30,8 @@ static const struct limit table[] = {
     {"scans of a JPEG", 100, "scans", MEMBER(jpeg_scans)},
     {"pixels times scans of a JPEG", 1500000000, "pixels", MEMBER(jpeg_scan_pixels)},
     {"warnings of a JPEG's decoder", 100, "warnings", MEMBER(warnings)},
+    {"processor time of a decoder's process for a picture", 30, "seconds", MEMBER(seconds)},
+    {"address space of a decoder's process beside the file and the pixels", 2ull << 30, "bytes", MEMBER(process_bytes)},
     {"width or height of a WebP (its format's own)", AKIN__WEBP_SIDE, "pixels", FIXED},
     {"EXIF block; a longer one is not read", AKIN__EXIF_BYTES, "bytes", FIXED},
     {"entries of an EXIF directory; what is beyond is not read", AKIN__EXIF_ENTRIES, "entries", FIXED},

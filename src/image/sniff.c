@@ -253,3 +253,11 @@ const struct akin__format *akin__sniff(const uint8_t *bytes, size_t count)
             return &formats[i];
     return NULL;
 }
+
+const char *akin__format_name(const char *name)
+{
+    for (size_t i = 0; i < sizeof formats / sizeof formats[0]; i++)
+        if (strcmp(formats[i].name, name) == 0)
+            return formats[i].name;
+    return NULL;
+}

@@ -39,7 +39,8 @@ struct akin_dups {
 static bool equal_files(const struct akin__picture *a,
                         const struct akin__picture *b)
 {
-    return memcmp(a->is.content, b->is.content, sizeof a->is.content) == 0;
+    return akin__content_known(a->is.content) &&
+           memcmp(a->is.content, b->is.content, sizeof a->is.content) == 0;
 }
 
 /* Whether more than a model says that they are copies. `a_turned`: of a's

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "base/file.h"
 #include "base/thread.h"
@@ -34,6 +35,8 @@ struct akin__rows {
     uint64_t committed; /* rows that exist */
     uint64_t staged;    /* rows behind them that the next commit makes exist */
     struct akin__file file;
+    struct akin__file codes; /* the same rows as bytes; closed: there are none,
+                                or not for all that is committed */
 };
 
 /* A row that a file of the collection has. */
@@ -46,8 +49,9 @@ struct akin__live {
 struct akin__live_rows {
     struct akin__live *at; /* [count] */
     size_t count;
-    int64_t generation; /* 0: none yet */
-    bool checked;       /* every checksum has held */
+    int64_t generation;         /* 0: none yet */
+    bool checked;               /* every checksum has held */
+    akin_search_options filter; /* whose files these are; its texts are ours */
 };
 
 /* A connection and the models as it sees them. */
@@ -80,7 +84,8 @@ struct akin_index {
 
     struct akin__lock lock; /* over all that follows */
     struct akin__side read;
-    struct akin__live_rows live[AKIN__MAX_MODELS];
+    struct akin__live_rows live[AKIN__MAX_MODELS];   /* of every file */
+    struct akin__live_rows chosen[AKIN__MAX_MODELS]; /* of the last filter */
     struct akin__strings strings;
     akin_index_model *shown; /* what the last describe gave out */
     const char **shown_roots;
@@ -122,6 +127,10 @@ static inline size_t akin__row_bytes(const struct akin__rows *rows)
     return rows->is.dim * sizeof(float);
 }
 
+/* The 64 bytes that a row file or what is made of it begins with. */
+void akin__rows_header(uint8_t header[64], const struct akin__rows *rows,
+                       const char name[8], uint32_t version, uint32_t type);
+
 /* Open and check the row file of model `ordinal`, or make it. */
 akin_status akin__rows_open(struct akin__rows *rows, const akin_index *index,
                             size_t ordinal, bool write, akin_error *err);
@@ -145,12 +154,74 @@ akin_status akin__rows_read(const struct akin__rows *rows, uint64_t first,
 akin_status akin__rows_check(const struct akin__rows *rows, uint64_t row,
                              uint32_t crc, const float *floats,
                              akin_error *err);
+/* A row that the catalog names, which may be none: read and checked. */
+akin_status akin__row_vector(const akin_index *index,
+                             const struct akin__rows *rows, int64_t row,
+                             uint32_t crc, float *vector, akin_error *err);
 /* AKIN_EMODEL unless all numbers of `vector` [dim] are finite. */
 akin_status akin__rows_finite(const struct akin__rows *rows,
                               const float *vector, akin_error *err);
+/* The checksum that the row of `vector` [dim] would have. */
+uint32_t akin__rows_crc(const struct akin__rows *rows, const float *vector);
 /* Write `vector` [dim], normalised, behind what is there. */
 akin_status akin__rows_append(struct akin__rows *rows, const float *vector,
                               uint64_t *row, uint32_t *crc, akin_error *err);
+
+/* ------------------------------------------------------------- codes -- */
+
+/* What follows a row's codes in its record. */
+struct akin__code_tail {
+    float scale;
+    uint32_t crc; /* the row's */
+    uint32_t check;
+};
+/* Bytes of a record. */
+static inline size_t akin__code_bytes(const struct akin__rows *rows)
+{
+    return (rows->is.dim + 3) / 4 * 4 + sizeof(struct akin__code_tail);
+}
+/* The tail of a record of `bytes`. */
+static inline struct akin__code_tail akin__code_tail(const uint8_t *record,
+                                                     size_t bytes)
+{
+    struct akin__code_tail tail;
+    memcpy(&tail, record + bytes - sizeof tail, sizeof tail);
+    return tail;
+}
+/* The check of a row's record whose other bytes, each times its weight, add up
+ * to `sum`. Zeros are not right. */
+static inline uint32_t akin__code_check(uint32_t sum, uint64_t row)
+{
+    return sum + 0x414b494eu + 0x9e3779b1u * (uint32_t)row;
+}
+/* Those weights [akin__byte_span of a record less its check]. */
+void akin__code_weights(const struct akin__rows *rows, int16_t *weights);
+/* AKIN_ECORRUPT: what the record of `row` says is not so. */
+akin_status akin__code_damaged(const struct akin__rows *rows, uint64_t row,
+                               akin_error *err);
+
+/* Open the codes of model `ordinal` if they are there for all committed rows;
+ * else leave them closed, which is no failure. */
+akin_status akin__codes_open(struct akin__rows *rows, const akin_index *index,
+                             size_t ordinal, bool write, akin_error *err);
+akin_status akin__codes_make(struct akin__rows *rows, const akin_index *index,
+                             size_t ordinal, akin_error *err);
+void akin__codes_close(struct akin__rows *rows);
+/* `count` records from `first`. */
+akin_status akin__codes_read(const struct akin__rows *rows, uint64_t first,
+                             size_t count, uint8_t *records, akin_error *err);
+/* Write the record of a row that was just written. */
+akin_status akin__codes_append(struct akin__rows *rows, uint64_t row,
+                               const float *unit, uint32_t crc,
+                               akin_error *err);
+/* AKIN_ECORRUPT unless the record of `row`, if there are codes, is whole, and
+ * the one that belongs to the row's floats `unit` (NULL: not known). */
+akin_status akin__codes_hold(const struct akin__rows *rows, uint64_t row,
+                             const float *unit, akin_error *err);
+akin_status akin__codes_remove(const akin_index *index, size_t ordinal,
+                               akin_error *err);
+/* Make what the writer's models lack. */
+akin_status akin__codes_restore(akin_index *index, akin_error *err);
 
 /* ----------------------------------------------------------- staging -- */
 
@@ -203,7 +274,67 @@ akin_status akin__index_model_as(akin_index *index, const akin_index_model *as,
  * it. On failure nothing is held. */
 akin_status akin__read_begin(akin_index *index, akin_error *err);
 void akin__read_end(akin_index *index);
-/* Bring index->live[ordinal] up to what is being read. */
+/* Read the rows of `side` that have a file which `filter` (NULL: any) lets
+ * pass; live->at is allocated, on failure too. */
+akin_status akin__live_read(akin_index *index, struct akin__side *side,
+                            size_t ordinal, const akin_search_options *filter,
+                            struct akin__live_rows *live, akin_error *err);
+/* The same of what is being read, kept until another commit or filter. */
+akin_status akin__live_choose(akin_index *index, size_t ordinal,
+                              const akin_search_options *filter,
+                              struct akin__live_rows **live, akin_error *err);
+/* Bring index->live[ordinal], the rows of all files, up to what is being read.
+ */
 akin_status akin__live_load(akin_index *index, size_t ordinal, akin_error *err);
+void akin__live_free(struct akin__live_rows *live);
+/* Whether the options choose among files. */
+bool akin__is_filter(const akin_search_options *options);
+/* The first of the live rows at or after `row`. */
+size_t akin__live_first(const struct akin__live_rows *live, uint64_t row);
+
+/* --------------------------------------------------------- searching -- */
+
+/* A row and its exact cosine to a query. */
+struct akin__near {
+    double cosine;
+    uint32_t row, crc; /* that of the row, by live or by its codes */
+};
+
+/* What is to be found. */
+struct akin__scan {
+    const struct akin__rows *rows;
+    const struct akin__live_rows *live; /* NULL: every committed row */
+    bool codes;   /* look at the codes first; else float32 alone */
+    bool checked; /* the checksums of float32 rows need not be looked at */
+    size_t queries, want;
+    const float *vectors; /* [queries][dim] */
+    const float *units;   /* [queries][dim], the same at length 1 */
+};
+
+/* The rows nearest to one query. */
+struct akin__nearest {
+    struct akin__near *at; /* [count], best first; allocated */
+    size_t count;
+    bool all; /* there are no more rows */
+};
+
+/*
+ * For each query into nearest [queries], all rows whose cosine is at least that
+ * of the `want`-th best, best first. *many is set, and nothing found, where
+ * there are so many within reach of codes that float32 is faster.
+ */
+akin_status akin__scan(const struct akin__scan *scan,
+                       struct akin__nearest *nearest, bool *many,
+                       akin_error *err);
+void akin__nearest_free(struct akin__nearest *nearest, size_t queries);
+
+/*
+ * akin_index_search_many, with codes from so many rows on. `from` 0: whenever
+ * they are there.
+ */
+akin_status akin__search(akin_index *index, const char *model,
+                         const float *vectors, size_t count, size_t k,
+                         const akin_search_options *options, uint64_t from,
+                         akin_match *matches, size_t *found, akin_error *err);
 
 #endif

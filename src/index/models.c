@@ -114,7 +114,7 @@ akin_status akin__model_read(const akin_index *index, sqlite3_stmt *s,
                "%s/catalog.db: has more than %d models", index->path,
                AKIN__MAX_MODELS);
     memset(rows, 0, sizeof *rows);
-    rows->file.fd = -1;
+    rows->file.fd = rows->codes.fd = -1;
     AKIN_CHECK(sqlite3_column_int64(s, 0) == (int64_t)ordinal && count >= 0 &&
                    count <= UINT32_MAX &&
                    sqlite3_column_int64(s, 8) == is.dim && is.dim >= 1 &&
@@ -169,6 +169,8 @@ akin_status akin__models_load(akin_index *index, struct akin__side *side,
         side->model[i].committed = (uint64_t)count;
         side->model[i].staged = 0;
         AKIN_TRY(akin__rows_check_size(&side->model[i], err));
+        AKIN_TRY(akin__codes_open(&side->model[i], index, i,
+                                  side == &index->write, err));
     }
 out:
     akin__sql_end(s);
@@ -275,7 +277,7 @@ static akin_status add_model(akin_index *index, const akin_index_model *is,
                err, AKIN_EUSAGE, "model %s has dimension %lu (limit %d)",
                is->name, (unsigned long)is->dim, AKIN_MAX_DIM);
     memset(rows, 0, sizeof *rows);
-    rows->file.fd = -1;
+    rows->file.fd = rows->codes.fd = -1;
     rows->making = making;
     AKIN_TRY(copy_model(&rows->is, is, err));
     AKIN_TRY(akin__rows_make(rows, index, side->models, err));

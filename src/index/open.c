@@ -161,6 +161,7 @@ static akin_status open_writing(akin_index *index, akin_index_mode mode,
                                                        : AKIN__CATALOG_WRITE,
                              err));
     AKIN_TRY(akin__models_load(index, &index->write, err));
+    AKIN_TRY(akin__codes_restore(index, err));
     index->writable = true;
 out:
     return status;
@@ -226,8 +227,10 @@ void akin_index_close(akin_index **out)
     close_side(&index->write);
     close_side(&index->read);
     akin__file_close(&index->held); /* last: it lets the next writer in */
-    for (size_t i = 0; i < AKIN__MAX_MODELS; i++)
-        akin__free(index->live[i].at);
+    for (size_t i = 0; i < AKIN__MAX_MODELS; i++) {
+        akin__live_free(&index->live[i]);
+        akin__live_free(&index->chosen[i]);
+    }
     akin__strings_free(&index->strings);
     akin__free(index->replaced);
     akin__free(index->shown);

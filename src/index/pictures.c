@@ -151,7 +151,8 @@ static akin_status join_equal(struct akin__pictures *pictures, akin_error *err)
         sorted[i] = &pictures->at[i];
     qsort(sorted, pictures->count, sizeof *sorted, by_content);
     for (size_t i = 1; i < pictures->count; i++) {
-        if (memcmp(sorted[i - 1]->is.content, sorted[i]->is.content, 32) == 0)
+        if (akin__content_known(sorted[i]->is.content) &&
+            memcmp(sorted[i - 1]->is.content, sorted[i]->is.content, 32) == 0)
             akin__join_trees(pictures, (uint32_t)(sorted[i - 1] - pictures->at),
                              (uint32_t)(sorted[i] - pictures->at));
     }

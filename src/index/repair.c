@@ -123,6 +123,7 @@ static akin_status settle_model(struct repair *r, size_t m, akin_error *err)
 {
     struct akin__rows *rows = &r->model[m], probe = *rows;
     akin_error ignored;
+    probe.codes = (struct akin__file){.fd = -1}; /* they are rows' own */
     if (!r->kept[m])
         rows->committed = probe.committed = 0;
     if (!akin__rows_open(&probe, r->check.index, m, false, &ignored)) {
@@ -564,6 +565,17 @@ static akin_status open_catalogs(struct repair *r, akin_error *err)
                : status;
 }
 
+/* The codes follow from what was kept. */
+static akin_status make_codes(struct repair *r, akin_error *err)
+{
+    akin_index *index = r->check.index;
+    akin_status status =
+        akin__side_open(index, &index->write, AKIN__CATALOG_WRITE, err);
+    if (!status)
+        status = akin__models_load(index, &index->write, err);
+    return status ? status : akin__codes_restore(index, err);
+}
+
 static akin_status repair(struct repair *r, const char *path, akin_error *err)
 {
     akin_index *index;
@@ -580,11 +592,14 @@ static akin_status repair(struct repair *r, const char *path, akin_error *err)
                "%s: no memory", path);
     AKIN_TRY(remove_fresh(r, err));
     AKIN_TRY(open_catalogs(r, err));
+    for (size_t m = 0; m < AKIN__MAX_MODELS; m++)
+        AKIN_TRY(akin__codes_remove(index, m, err));
     AKIN_TRY(copy_all(r, err));
     akin__catalog_close(&r->from);
     akin__catalog_close(&r->to);
     AKIN_TRY(put_in_place(r, err));
     akin__remove(r->headed, NULL);
+    AKIN_TRY(make_codes(r, err));
 out:
     akin__catalog_close(&r->from);
     akin__catalog_close(&r->to);

@@ -36,18 +36,25 @@ static uint8_t digit(char c)
                                             : 0);
 }
 
-static void make_header(uint8_t header[HEADER_BYTES],
-                        const struct akin__rows *rows)
+void akin__rows_header(uint8_t header[HEADER_BYTES],
+                       const struct akin__rows *rows, const char name[8],
+                       uint32_t version, uint32_t type)
 {
     memset(header, 0, HEADER_BYTES);
-    memcpy(header, magic, sizeof magic);
-    akin__store_le32(header + 8, ROWS_VERSION);
+    memcpy(header, name, 8);
+    akin__store_le32(header + 8, version);
     akin__store_le32(header + 12, rows->is.dim);
-    akin__store_le32(header + 16, TYPE_F32);
+    akin__store_le32(header + 16, type);
     for (size_t i = 0; i < 32; i++)
         header[20 + i] = (uint8_t)(digit(rows->is.fingerprint[2 * i]) << 4 |
                                    digit(rows->is.fingerprint[2 * i + 1]));
     akin__store_le32(header + 60, akin__crc32(header, 60));
+}
+
+static void make_header(uint8_t header[HEADER_BYTES],
+                        const struct akin__rows *rows)
+{
+    akin__rows_header(header, rows, magic, ROWS_VERSION, TYPE_F32);
 }
 
 static uint64_t row_offset(const struct akin__rows *rows, uint64_t row)
@@ -135,10 +142,11 @@ akin_status akin__rows_make(struct akin__rows *rows, const akin_index *index,
     make_header(header, rows);
     AKIN_TRY(akin__file_write(&rows->file, header, sizeof header, 0, err));
     AKIN_TRY(akin__file_sync(&rows->file, err));
+    AKIN_TRY(akin__codes_make(rows, index, ordinal, err));
     AKIN_TRY(akin__sync_folder(index->real, err));
 out:
     if (status)
-        akin__file_close(&rows->file);
+        akin__rows_close(rows);
     return status;
 }
 
@@ -171,6 +179,7 @@ akin_status akin__rows_mend(const struct akin__rows *rows, akin_error *err)
 
 void akin__rows_close(struct akin__rows *rows)
 {
+    akin__codes_close(rows);
     akin__file_close(&rows->file);
 }
 
@@ -219,6 +228,13 @@ static void normalise(const float *vector, float *unit, size_t dim)
         unit[i] = (float)(scale * (double)vector[i]);
 }
 
+uint32_t akin__rows_crc(const struct akin__rows *rows, const float *vector)
+{
+    float unit[AKIN_MAX_DIM];
+    normalise(vector, unit, rows->is.dim);
+    return akin__crc32(unit, akin__row_bytes(rows));
+}
+
 akin_status akin__rows_append(struct akin__rows *rows, const float *vector,
                               uint64_t *row, uint32_t *crc, akin_error *err)
 {
@@ -230,8 +246,10 @@ akin_status akin__rows_append(struct akin__rows *rows, const float *vector,
                           (unsigned long)MOST_ROWS);
     normalise(vector, unit, rows->is.dim);
     *crc = akin__crc32(unit, akin__row_bytes(rows));
-    const akin_status status = akin__file_write(
+    akin_status status = akin__file_write(
         &rows->file, unit, akin__row_bytes(rows), row_offset(rows, *row), err);
+    if (!status)
+        status = akin__codes_append(rows, *row, unit, *crc, err);
     if (!status)
         rows->staged++;
     return status;

@@ -1,11 +1,6 @@
 /*
- * Search: the nearest rows by exact cosine.
- *
- * A pass over all live rows scores them in float, by as many threads as there
- * are processors. That ranks all but near ties, so every row that float's
- * error leaves within reach of the k-th is scored again in double, and those
- * are sorted by cosine and path. The first pass over a generation checks every
- * row's checksum.
+ * Search: from vectors to paths. scan.c finds the nearest rows; here is which
+ * files have them, in what order, and which of the answers were asked for.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -13,245 +8,194 @@
 
 #include "base/error.h"
 #include "base/memory.h"
-#include "base/thread.h"
 #include "index/index.h"
 
-enum { LANES = 16, BLOCK_BYTES = 256 * 1024 };
-/* Below this many numbers a thread costs more than it saves. */
-enum { FEW_NUMBERS = 1 << 20 };
-
-struct scan {
-    const struct akin__rows *rows;
-    const struct akin__live_rows *live;
-    const float *query; /* [dim], of length 1 */
-    float *scores;      /* [live->count] */
-    float *blocks;      /* [threads][block_rows][dim] */
-    size_t block_rows;
+enum {
+    /* Below this many rows float32 is as fast as codes. */
+    CODES_FROM = 20000,
+    /* Of so many rows at least codes tell which one to look at. */
+    CODES_SHARE = 16,
+    /* Rows more than are asked for, since some may have no file. */
+    SPARE = 32,
+    /* In one pass; so many answers of all of them together at most. */
+    MOST_TOGETHER = 256,
+    MOST_ANSWERS = 1 << 22
 };
 
-/* A row within reach of the k best. */
-struct candidate {
-    struct akin__live live;
+/* What is asked of a model of the index. */
+struct ask {
+    akin_index *index;
+    size_t ordinal, k;
+    akin_search_options options;
+    uint64_t from; /* rows from which codes serve */
+};
+
+/* A file that has a row near the query. */
+struct answer {
     double cosine;
-    const char *stored; /* path, allocated; only once it is needed */
+    char *stored; /* its path, allocated */
 };
 
-/* Sums in 16 lanes, which a compiler turns into vectors. */
-static float dot(const float *a, const float *b, size_t dim)
+struct answers {
+    struct answer *at; /* [count] */
+    size_t count, capacity;
+};
+
+/* --------------------------------------------------------- answers ----- */
+
+static akin_status add_answer(struct answers *all, double cosine,
+                              const char *stored, akin_error *err)
 {
-    float lane[LANES] = {0};
-    size_t i = 0;
-    for (; i + LANES <= dim; i += LANES) {
-        for (size_t j = 0; j < LANES; j++)
-            lane[j] += a[i + j] * b[i + j];
+    if (all->count == all->capacity) {
+        const size_t more = all->capacity ? 2 * all->capacity : 64;
+        struct answer *grown = akin__realloc(all->at, more, sizeof *grown);
+        if (!grown)
+            return akin__fail(err, AKIN_ENOMEM, "no memory for %zu answers",
+                              more);
+        all->at = grown;
+        all->capacity = more;
     }
-    for (size_t j = 0; i < dim; i++, j++)
-        lane[j] += a[i] * b[i];
-    for (size_t half = LANES / 2; half; half /= 2) {
-        for (size_t j = 0; j < half; j++)
-            lane[j] += lane[j + half];
-    }
-    return lane[0];
-}
-
-/*
- * How far two scores may be from the order of their cosines: the sums round
- * dim/16 + 5 times, products and the lengths of both vectors a few times more,
- * each by 2^-24 of at most 1 (Higham, Accuracy and Stability, 3.1).
- */
-static float reach(size_t dim)
-{
-    return 2 * (float)(dim / LANES + 16) * 0x1p-24f;
-}
-
-/* -------------------------------------------------------- scoring ------ */
-
-/* The first of the live rows at or after `row`. */
-static size_t first_from(const struct akin__live_rows *live, uint64_t row)
-{
-    size_t low = 0, high = live->count;
-    while (low < high) {
-        const size_t middle = low + (high - low) / 2;
-        if (live->at[middle].row < row)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
-}
-
-static akin_status score_block(void *context, size_t item, int thread,
-                               akin_error *err)
-{
-    const struct scan *scan = context;
-    const size_t dim = scan->rows->is.dim;
-    const struct akin__live *at = scan->live->at;
-    float *block = scan->blocks + (size_t)thread * scan->block_rows * dim;
-    const size_t from = first_from(scan->live, item * scan->block_rows);
-    const size_t to = first_from(scan->live, (item + 1) * scan->block_rows);
-    if (from == to)
-        return AKIN_OK;
-    const uint32_t first = at[from].row;
-    akin_status status = akin__rows_read(
-        scan->rows, first, at[to - 1].row - first + 1u, block, err);
-    for (size_t i = from; i < to && !status; i++) {
-        const float *row = block + (at[i].row - first) * dim;
-        if (!scan->live->checked)
-            status =
-                akin__rows_check(scan->rows, at[i].row, at[i].crc, row, err);
-        scan->scores[i] = dot(scan->query, row, dim);
-        if (!status && !isfinite(scan->scores[i]))
-            status =
-                akin__fail(err, AKIN_ECORRUPT,
-                           "%s: row %lu has numbers that are not finite",
-                           scan->rows->file.path, (unsigned long)at[i].row);
-    }
-    return status;
-}
-
-static akin_status score_all(struct scan *scan, akin_error *err)
-{
-    const size_t dim = scan->rows->is.dim;
-    const size_t count = scan->live->count;
-    const int threads = count < FEW_NUMBERS / dim ? 1 : akin__processors();
-    const size_t most = scan->live->at[count - 1].row + (size_t)1;
-    scan->block_rows = BLOCK_BYTES / sizeof(float) / dim;
-    scan->blocks = akin__alloc_aligned((size_t)threads * scan->block_rows,
-                                       dim * sizeof(float));
-    if (!scan->blocks)
-        return akin__fail(err, AKIN_ENOMEM, "no memory for a search");
-    return akin__parallel(threads,
-                          (most + scan->block_rows - 1) / scan->block_rows,
-                          score_block, scan, err);
-}
-
-/* ------------------------------------------------------- choosing ------ */
-
-/* Restore the heap (least on top) of `count` below `at`. */
-static void sink(float *heap, size_t count, size_t at)
-{
-    for (;;) {
-        size_t least = at;
-        for (size_t child = 2 * at + 1; child <= 2 * at + 2; child++) {
-            if (child < count && heap[child] < heap[least])
-                least = child;
-        }
-        if (least == at)
-            return;
-        const float moved = heap[at];
-        heap[at] = heap[least];
-        heap[least] = moved;
-        at = least;
-    }
-}
-
-/* The k-th best of scores [count], 1 <= k <= count. */
-static akin_status kth_best(const float *scores, size_t count, size_t k,
-                            float *kth, akin_error *err)
-{
-    float *heap = akin__alloc(k, sizeof *heap);
-    if (!heap)
-        return akin__fail(err, AKIN_ENOMEM, "no memory for %zu answers", k);
-    memcpy(heap, scores, k * sizeof *heap);
-    for (size_t i = k / 2; i-- > 0;)
-        sink(heap, k, i);
-    for (size_t i = k; i < count; i++) {
-        if (scores[i] > heap[0]) {
-            heap[0] = scores[i];
-            sink(heap, k, 0);
-        }
-    }
-    *kth = heap[0];
-    akin__free(heap);
+    char *copy = akin__strdup(stored);
+    if (!copy)
+        return akin__fail(err, AKIN_ENOMEM, "no memory for an answer");
+    all->at[all->count++] = (struct answer){cosine, copy};
     return AKIN_OK;
 }
 
-/* All rows whose score is at least `least`, with their exact cosines. */
-static akin_status choose(const struct scan *scan, const float *vector,
-                          float least, struct candidate **out, size_t *count,
-                          akin_error *err)
+static void free_answers(struct answers *all)
 {
-    float row[AKIN_MAX_DIM];
-    struct candidate *chosen;
-    size_t n = 0;
-    for (size_t i = 0; i < scan->live->count; i++)
-        n += scan->scores[i] >= least;
-    *count = n;
-    *out = chosen = akin__calloc(n, sizeof *chosen);
-    if (!chosen)
-        return akin__fail(err, AKIN_ENOMEM, "no memory for %zu answers", n);
-    akin_status status = AKIN_OK;
-    for (size_t i = 0; i < scan->live->count && !status; i++) {
-        if (scan->scores[i] < least)
-            continue;
-        chosen->live = scan->live->at[i];
-        status = akin__rows_read(scan->rows, chosen->live.row, 1, row, err);
-        chosen->cosine = akin_cosine(vector, row, scan->rows->is.dim);
-        chosen++;
-    }
-    return status;
+    for (size_t i = 0; i < all->count; i++)
+        akin__free(all->at[i].stored);
+    akin__free(all->at);
 }
 
-static int by_cosine(const void *a, const void *b)
-{
-    const struct candidate *x = a, *y = b;
-    return x->cosine > y->cosine ? -1 : x->cosine < y->cosine;
-}
-
-static int by_cosine_and_path(const void *a, const void *b)
-{
-    const int order = by_cosine(a, b);
-    const struct candidate *x = a, *y = b;
-    return order ? order : strcmp(x->stored, y->stored);
-}
-
-static akin_status fetch_path(akin_index *index, struct candidate *one,
-                              akin_error *err)
+/* The file `id`, whose row was found. */
+static akin_status add_file(akin_index *index, int64_t id, double cosine,
+                            struct answers *all, akin_error *err)
 {
     struct akin__catalog *c = &index->read.catalog;
     sqlite3_stmt *s = NULL;
     const char *stored;
     bool row;
     akin_status status = AKIN_OK;
-    AKIN_TRY(akin__sql(c, &s, err, "SELECT path FROM files WHERE id = ?", "i",
-                       one->live.file));
+    AKIN_TRY(
+        akin__sql(c, &s, err, "SELECT path FROM files WHERE id = ?", "i", id));
     AKIN_TRY(akin__sql_step(c, s, &row, err));
     AKIN_CHECK(row, err, AKIN_ECORRUPT,
                "%s/catalog.db: a row of file %lld, which is not there",
-               index->path, (long long)one->live.file);
+               index->path, (long long)id);
     AKIN_TRY(akin__sql_path(c, s, 0, &stored, err));
-    one->stored = akin__strdup(stored);
-    AKIN_CHECK(one->stored, err, AKIN_ENOMEM, "%s: no memory", index->path);
+    AKIN_TRY(add_answer(all, cosine, stored, err));
 out:
     akin__sql_end(s);
     return status;
 }
 
-/* The k best of the candidates [count], k <= count, into matches. */
-static akin_status rank(akin_index *index, struct candidate *all, size_t count,
-                        size_t k, akin_match *matches, akin_error *err)
+/* All files that have the row, as the catalog says. */
+static akin_status add_row(const struct ask *ask, const struct akin__near *near,
+                           struct answers *all, akin_error *err)
 {
+    akin_index *index = ask->index;
+    struct akin__catalog *c = &index->read.catalog;
+    sqlite3_stmt *s = NULL;
+    const char *stored;
+    bool row;
     akin_status status = AKIN_OK;
-    size_t near = k;
-    qsort(all, count, sizeof *all, by_cosine);
-    while (near < count && all[near].cosine >= all[k - 1].cosine)
-        near++;
-    for (size_t i = 0; i < near; i++)
-        AKIN_TRY(fetch_path(index, &all[i], err));
-    qsort(all, near, sizeof *all, by_cosine_and_path);
-    for (size_t i = 0; i < k; i++) {
-        matches[i].cosine = all[i].cosine;
-        matches[i].score = akin_score(all[i].cosine);
-        AKIN_TRY(
-            akin__lasting_path(index, all[i].stored, &matches[i].path, err));
+    AKIN_TRY(akin__sql(c, &s, err,
+                       "SELECT path, crc FROM rows "
+                       "JOIN files ON files.id = rows.file "
+                       "WHERE model = ? AND row = ?",
+                       "ii", (int64_t)ask->ordinal, (int64_t)near->row));
+    for (;;) {
+        AKIN_TRY(akin__sql_step(c, s, &row, err));
+        if (!row)
+            break;
+        /* Codes of what was never committed would name another row's. */
+        if ((uint32_t)sqlite3_column_int64(s, 1) != near->crc) {
+            status = akin__code_damaged(&index->read.model[ask->ordinal],
+                                        near->row, err);
+            goto out;
+        }
+        AKIN_TRY(akin__sql_path(c, s, 0, &stored, err));
+        AKIN_TRY(add_answer(all, near->cosine, stored, err));
     }
 out:
-    for (size_t i = 0; i < near; i++)
-        akin__free((void *)(uintptr_t)all[i].stored);
+    akin__sql_end(s);
     return status;
 }
 
-/* --------------------------------------------------------- search ------ */
+/* The same of the live rows that were scanned. */
+static akin_status add_live(const struct ask *ask,
+                            const struct akin__live_rows *live,
+                            const struct akin__near *near, struct answers *all,
+                            akin_error *err)
+{
+    akin_status status = AKIN_OK;
+    for (size_t i = akin__live_first(live, near->row);
+         i < live->count && live->at[i].row == near->row && !status; i++)
+        status = add_file(ask->index, live->at[i].file, near->cosine, all, err);
+    return status;
+}
+
+/* Whether an answer is good enough, the best one having cosine `best`. */
+static bool is_wanted(const akin_search_options *o, double cosine, double best)
+{
+    return akin_score(cosine) >= o->min_score &&
+           (best <= 0 || cosine >= o->cut * best);
+}
+
+static int by_cosine_and_path(const void *a, const void *b)
+{
+    const struct answer *x = a, *y = b;
+    if (x->cosine != y->cosine)
+        return x->cosine > y->cosine ? -1 : 1;
+    return strcmp(x->stored, y->stored);
+}
+
+/*
+ * The page of answers that was asked for. *dry: the nearest rows have too few
+ * files, and there may be other rows.
+ */
+static akin_status answer(const struct ask *ask, const struct akin__scan *scan,
+                          const struct akin__nearest *nearest,
+                          akin_match *matches, size_t *found, bool *dry,
+                          akin_error *err)
+{
+    const size_t enough = ask->options.offset + ask->k;
+    struct answers all = {0};
+    bool ended = nearest->all || scan->live;
+    akin_status status = AKIN_OK;
+    *found = 0;
+    for (size_t i = 0; i < nearest->count; i++) {
+        const struct akin__near *near = &nearest->at[i];
+        const double best = all.count ? all.at[0].cosine : near->cosine;
+        if (!is_wanted(&ask->options, near->cosine, best)) {
+            ended = true;
+            break;
+        }
+        if (all.count >= enough && near->cosine < all.at[all.count - 1].cosine)
+            break;
+        AKIN_TRY(scan->live ? add_live(ask, scan->live, near, &all, err)
+                            : add_row(ask, near, &all, err));
+    }
+    *dry = !ended && all.count < enough;
+    if (*dry)
+        goto out;
+    if (all.count)
+        qsort(all.at, all.count, sizeof *all.at, by_cosine_and_path);
+    for (size_t i = ask->options.offset; i < all.count && i < enough; i++) {
+        akin_match *match = &matches[(*found)++];
+        match->cosine = all.at[i].cosine;
+        match->score = akin_score(all.at[i].cosine);
+        AKIN_TRY(akin__lasting_path(ask->index, all.at[i].stored, &match->path,
+                                    err));
+    }
+out:
+    free_answers(&all);
+    return status;
+}
+
+/* ---------------------------------------------------------- search ----- */
 
 /* `vector` [dim] at length 1; AKIN_EUSAGE when a number is not finite. */
 static akin_status unit_query(const float *vector, float *unit, size_t dim,
@@ -268,37 +212,143 @@ static akin_status unit_query(const float *vector, float *unit, size_t dim,
     return AKIN_OK;
 }
 
-static akin_status search(akin_index *index, size_t ordinal,
-                          const float *vector, size_t k, akin_match *matches,
-                          size_t *found, akin_error *err)
+/* Which rows to look at, and how: codes where they serve, else float32. */
+static akin_status choose(const struct ask *ask, bool float32, bool every,
+                          struct akin__scan *scan,
+                          struct akin__live_rows **live, akin_error *err)
 {
-    float unit[AKIN_MAX_DIM], kth = 0;
-    struct akin__live_rows *live = &index->live[ordinal];
-    struct scan scan = {&index->read.model[ordinal], live, unit, NULL, NULL, 0};
-    struct candidate *chosen = NULL;
-    size_t count;
+    akin_index *index = ask->index;
+    const struct akin__live_rows *known = &index->live[ask->ordinal];
+    const bool filter = akin__is_filter(&ask->options);
     akin_status status = AKIN_OK;
-    AKIN_TRY(unit_query(vector, unit, scan.rows->is.dim, err));
-    AKIN_TRY(akin__live_load(index, ordinal, err));
-    if (k > live->count)
-        k = live->count;
-    if (k == 0)
-        goto out;
-    scan.scores = akin__alloc(live->count, sizeof *scan.scores);
-    AKIN_CHECK(scan.scores, err, AKIN_ENOMEM, "%s: no memory for %zu scores",
-               index->path, live->count);
-    AKIN_TRY(score_all(&scan, err));
-    live->checked = true;
-    AKIN_TRY(kth_best(scan.scores, live->count, k, &kth, err));
-    AKIN_TRY(choose(&scan, vector, kth - reach(scan.rows->is.dim), &chosen,
-                    &count, err));
-    AKIN_TRY(rank(index, chosen, count, k, matches, err));
-    *found = k;
-out:
-    akin__free(scan.scores);
-    akin__free(scan.blocks);
-    akin__free(chosen);
+    *live = NULL;
+    scan->codes = !float32 && !ask->options.exact && scan->rows->codes.fd >= 0;
+    if (filter || !scan->codes || every ||
+        known->generation == index->read.generation)
+        status =
+            akin__live_choose(index, ask->ordinal, &ask->options, live, err);
+    const uint64_t rows = *live ? (*live)->count : scan->rows->committed;
+    if (!status && scan->codes && ask->from &&
+        (rows < ask->from || scan->want > rows / CODES_SHARE)) {
+        scan->codes = false;
+        if (!*live)
+            status = akin__live_choose(index, ask->ordinal, &ask->options, live,
+                                       err);
+    }
+    scan->live = *live;
+    scan->checked = *live && (*live)->checked;
     return status;
+}
+
+/* One pass for the queries of `scan`; *again: how the next one must be. */
+static akin_status pass(const struct ask *ask, struct akin__scan *scan,
+                        bool *float32, bool *every, akin_match *matches,
+                        size_t *found, bool *again, akin_error *err)
+{
+    struct akin__nearest nearest[MOST_TOGETHER];
+    struct akin__live_rows *live;
+    bool many = false, dry = false;
+    akin_status status = choose(ask, *float32, *every, scan, &live, err);
+    if (!status)
+        status = akin__scan(scan, nearest, &many, err);
+    if (status)
+        return status;
+    if (!scan->codes)
+        live->checked = true;
+    for (size_t i = 0; i < scan->queries && !status && !many && !dry; i++)
+        status = answer(ask, scan, &nearest[i], matches + i * ask->k, &found[i],
+                        &dry, err);
+    akin__nearest_free(nearest, scan->queries);
+    *float32 = *float32 || many;
+    *every = *every || dry;
+    *again = many || dry;
+    return status;
+}
+
+/* `count` queries together, at most MOST_TOGETHER. */
+static akin_status search(const struct ask *ask, const float *vectors,
+                          size_t count, akin_match *matches, size_t *found,
+                          akin_error *err)
+{
+    struct akin__scan scan = {.rows = &ask->index->read.model[ask->ordinal],
+                              .queries = count,
+                              .want = ask->options.offset + ask->k + SPARE,
+                              .vectors = vectors};
+    const size_t dim = scan.rows->is.dim;
+    bool float32 = false, every = false, again = true;
+    akin_status status = AKIN_OK;
+    float *units = akin__alloc(count * dim, sizeof *units);
+    AKIN_CHECK(units, err, AKIN_ENOMEM, "no memory for %zu queries", count);
+    scan.units = units;
+    for (size_t i = 0; i < count; i++)
+        AKIN_TRY(unit_query(vectors + i * dim, units + i * dim, dim, err));
+    while (again)
+        AKIN_TRY(
+            pass(ask, &scan, &float32, &every, matches, found, &again, err));
+out:
+    akin__free(units);
+    return status;
+}
+
+static akin_status take_options(struct ask *ask,
+                                const akin_search_options *options,
+                                akin_error *err)
+{
+    akin_search_options *o = &ask->options;
+    if (!options)
+        return AKIN_OK;
+    if (!options->size)
+        return akin__fail(err, AKIN_EUSAGE, "options without their size");
+    memcpy(o, options, options->size < sizeof *o ? options->size : sizeof *o);
+    if (!(o->min_score >= 0 && o->min_score <= 1))
+        return akin__fail(err, AKIN_EUSAGE,
+                          "a score of %g at least (it is from 0 to 1)",
+                          o->min_score);
+    if (!(o->cut >= 0 && o->cut <= 1))
+        return akin__fail(err, AKIN_EUSAGE,
+                          "a cut at %g of the best (it is from 0 to 1)",
+                          o->cut);
+    return AKIN_OK;
+}
+
+akin_status akin__search(akin_index *index, const char *model,
+                         const float *vectors, size_t count, size_t k,
+                         const akin_search_options *options, uint64_t from,
+                         akin_match *matches, size_t *found, akin_error *err)
+{
+    struct ask ask = {.index = index, .k = k, .from = from};
+    memset(found, 0, count * sizeof *found);
+    akin_status status = take_options(&ask, options, err);
+    if (status)
+        return status;
+    if (k > UINT32_MAX || ask.options.offset > UINT32_MAX)
+        return akin__fail(err, AKIN_EUSAGE, "%zu answers from %zu (limit %lu)",
+                          k, ask.options.offset, (unsigned long)UINT32_MAX);
+    size_t most = MOST_ANSWERS / (ask.options.offset + k + 1);
+    most = most < 1 ? 1 : most < MOST_TOGETHER ? most : MOST_TOGETHER;
+    status = akin__read_begin(index, err);
+    if (status)
+        return status;
+    status = akin__models_find(index, &index->read, model, &ask.ordinal, err);
+    const size_t dim = status ? 0 : index->read.model[ask.ordinal].is.dim;
+    for (size_t at = 0; at < count && k && !status; at += most)
+        status = search(&ask, vectors + at * dim,
+                        count - at < most ? count - at : most, matches + at * k,
+                        found + at, err);
+    akin__read_end(index);
+    if (status)
+        memset(found, 0, count * sizeof *found);
+    return status;
+}
+
+akin_status akin_index_search_many(akin_index *index, const char *model,
+                                   const float *vectors, size_t count, size_t k,
+                                   const akin_search_options *options,
+                                   akin_match *matches, size_t *found,
+                                   akin_error *err)
+{
+    return akin__search(index, model, vectors, count, k, options, CODES_FROM,
+                        matches, found, err);
 }
 
 akin_status akin_index_search(akin_index *index, const char *model,
@@ -306,14 +356,6 @@ akin_status akin_index_search(akin_index *index, const char *model,
                               akin_match *matches, size_t *found,
                               akin_error *err)
 {
-    size_t ordinal;
-    *found = 0;
-    akin_status status = akin__read_begin(index, err);
-    if (status)
-        return status;
-    status = akin__models_find(index, &index->read, model, &ordinal, err);
-    if (!status)
-        status = search(index, ordinal, vector, k, matches, found, err);
-    akin__read_end(index);
-    return status;
+    return akin_index_search_many(index, model, vector, 1, k, NULL, matches,
+                                  found, err);
 }

@@ -72,6 +72,8 @@ static akin_status commit(akin_index *index, akin_error *err)
         if (!rows->staged)
             continue;
         AKIN_TRY(akin__file_sync(&rows->file, err));
+        if (rows->codes.fd >= 0)
+            AKIN_TRY(akin__file_sync(&rows->codes, err));
         AKIN_TRY(akin__sql_run(
             &side->catalog, err, "UPDATE models SET rows = ? WHERE ordinal = ?",
             "ii", (int64_t)(rows->committed + rows->staged), (int64_t)i));
@@ -398,6 +400,23 @@ akin_status akin__index_put(akin_index *index, const char *path,
         status = put_details(index, id, entry, err);
     if (!status)
         status = put_rows(index, id, entry, vectors, models, same_as, err);
+    return akin__drop_if(index, status);
+}
+
+akin_status akin__index_has(akin_index *index, int64_t id, size_t ordinal,
+                            const float *vector, bool *has, akin_error *err)
+{
+    struct akin__catalog *c = &index->write.catalog;
+    const uint32_t crc = akin__rows_crc(&index->write.model[ordinal], vector);
+    sqlite3_stmt *s = NULL;
+    *has = false;
+    akin_status status =
+        akin__sql(c, &s, err,
+                  "SELECT 1 FROM rows WHERE file = ? AND model = ? AND crc = ?",
+                  "iii", id, (int64_t)ordinal, (int64_t)crc);
+    if (!status)
+        status = akin__sql_step(c, s, has, err);
+    akin__sql_end(s);
     return akin__drop_if(index, status);
 }
 

@@ -19,6 +19,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "akin.h"
 
@@ -30,8 +31,8 @@ struct akin__entry {
     int64_t id;             /* 0: not in the catalog yet */
     uint64_t bytes;         /* file size */
     int64_t mtime_ns;       /* since 1970 */
-    uint8_t content[32];    /* SHA-256 of the file; all zero for a failed one
-                               that could not be read at all */
+    uint8_t content[32];    /* SHA-256 of the file; all zero when it could not
+                               be read: akin__content_known */
     uint32_t width, height; /* upright pixels; 0 when unknown */
     char format[8];         /* "jpeg", ... */
     char reason[256];       /* of a failure, or a warning; else empty */
@@ -43,6 +44,13 @@ struct akin__entry {
     int64_t taken;    /* as akin_image_info.taken */
     uint8_t hash[32]; /* perceptual: image/phash.h */
 };
+
+/* Whether the content of a file is known: two that are not are not equal. */
+static inline bool akin__content_known(const uint8_t content[32])
+{
+    static const uint8_t none[32];
+    return memcmp(content, none, sizeof none) != 0;
+}
 
 /*
  * The model's place in this index (its ordinal), added and committed if the
@@ -82,6 +90,12 @@ akin_status akin__index_put(akin_index *index, const char *path,
                             const struct akin__entry *entry,
                             const float *const *vectors, size_t models,
                             int64_t same_as, akin_error *err) AKIN_MUST_CHECK;
+
+/* Whether the entry has just this vector [dim] of the model, which is one of
+ * any length: *has. */
+akin_status akin__index_has(akin_index *index, int64_t id, size_t ordinal,
+                            const float *vector, bool *has,
+                            akin_error *err) AKIN_MUST_CHECK;
 
 /* Stage that the entry has a new path and modification time. */
 akin_status akin__index_move(akin_index *index, int64_t id, const char *path,

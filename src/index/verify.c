@@ -3,7 +3,8 @@
  *
  * From the bottom up: the pages of the catalog, each by its checksum; what
  * SQLite says of their structure; what the tables say of each other; the head
- * and size of each row file; every row that a file has. Damage below makes
+ * and size of each row file; every row that a file has; the codes, which may be
+ * missing, but not wrong. Damage below makes
  * what is said above it unsure, so each step goes as far as it can, and what
  * cannot be read at all is a problem as well.
  *
@@ -136,6 +137,8 @@ static akin_status check_row(struct akin__check *check,
     akin_status status = akin__check_vector(
         rows, (uint64_t)number, (uint32_t)sqlite3_column_int64(s, 1), vector,
         &problem);
+    if (!status)
+        status = akin__codes_hold(rows, (uint64_t)number, vector, &problem);
     if (status && status != AKIN_ECORRUPT && status != AKIN_EIO) {
         *err = problem;
         return status;
@@ -150,6 +153,17 @@ static akin_status check_row(struct akin__check *check,
     *distinct += number != *last;
     *last = number;
     return akin__check_row(check, err);
+}
+
+/* The codes of rows that no file has: a search reads them too. */
+static void check_dead(struct akin__check *check, const struct akin__rows *rows,
+                       int64_t row, int64_t end)
+{
+    akin_error problem;
+    for (; rows->codes.fd >= 0 && row < end; row++) {
+        if (akin__codes_hold(rows, (uint64_t)row, NULL, &problem))
+            akin__check_tell(check, NULL, "%s", problem.message);
+    }
 }
 
 static akin_status check_rows(struct akin__check *check, size_t ordinal,
@@ -173,8 +187,11 @@ static akin_status check_rows(struct akin__check *check, size_t ordinal,
         AKIN_TRY(akin__sql_step(&side->catalog, s, &row, err));
         if (!row)
             break;
+        const int64_t before = last;
         AKIN_TRY(check_row(check, rows, s, &last, &distinct, err));
+        check_dead(check, rows, before + 1, last);
     }
+    check_dead(check, rows, last + 1, (int64_t)rows->committed);
     check->report->dead += rows->committed - distinct;
 out:
     akin__sql_end(s);
@@ -201,7 +218,9 @@ static akin_status check_models(struct akin__check *check, akin_error *err)
         AKIN_TRY(akin__model_read(index, s, side->models, rows, err));
         const size_t m = side->models++;
         opened[m] = !akin__rows_open(rows, index, m, false, &problem);
-        if (!opened[m]) {
+        if (opened[m]) {
+            AKIN_TRY(akin__codes_open(rows, index, m, false, err));
+        } else {
             akin__check_tell(check, NULL, "%s", problem.message);
             /* Which pictures does it touch? */
             opened[m] = !akin__rows_reach(rows, index, m, false, &problem);

@@ -92,6 +92,14 @@ struct akin__kernels {
     /* out [n] = silu(gate) * value, gate = in [0..n), value = in [n..2n);
      * bf16 where `narrow`. */
     void (*swiglu)(size_t n, const float *in, bool narrow, void *out);
+
+    /* sums [rows][2], modulo 2^32: the products of n bytes, `stride` apart for
+     * each row, with `numbers` and with `others`. Both have room for
+     * akin__byte_span(n) and are 0 beyond n; so many bytes of a row are read.
+     */
+    void (*byte_sums)(size_t rows, size_t n, const uint8_t *bytes,
+                      size_t stride, const int16_t *numbers,
+                      const int16_t *others, uint32_t (*sums)[2]);
 };
 
 /* The table for this processor; NULL and *err when AKIN_CPU names none. */

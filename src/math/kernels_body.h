@@ -640,6 +640,39 @@ static void swiglu(size_t n, const float *in, bool narrow, void *out)
     }
 }
 
+#ifdef WIDEN_BYTES
+static void byte_sums(size_t rows, size_t n, const uint8_t *bytes,
+                      size_t stride, const int16_t *numbers,
+                      const int16_t *others, uint32_t (*sums)[2])
+{
+    for (size_t r = 0; r < rows; r++, bytes += stride) {
+        ivec a = {0}, b = {0};
+        for (size_t i = 0; i < n; i += 2 * LANES) {
+            const ivec wide = WIDEN_BYTES(bytes + i);
+            a = ADD_PRODUCTS(a, wide, numbers + i);
+            b = ADD_PRODUCTS(b, wide, others + i);
+        }
+        sums[r][0] = SUM_OF_INTS(a);
+        sums[r][1] = SUM_OF_INTS(b);
+    }
+}
+#else
+static void byte_sums(size_t rows, size_t n, const uint8_t *bytes,
+                      size_t stride, const int16_t *numbers,
+                      const int16_t *others, uint32_t (*sums)[2])
+{
+    for (size_t r = 0; r < rows; r++, bytes += stride) {
+        uint32_t a = 0, b = 0;
+        for (size_t i = 0; i < n; i++) {
+            a += (uint32_t)(bytes[i] * numbers[i]);
+            b += (uint32_t)(bytes[i] * others[i]);
+        }
+        sums[r][0] = a;
+        sums[r][1] = b;
+    }
+}
+#endif
+
 const struct akin__kernels KERNELS_TABLE = {
     .name = KERNELS_NAME,
     .tiles = {[AKIN_PRECISION_F32] = TILES_F32,
@@ -652,4 +685,5 @@ const struct akin__kernels KERNELS_TABLE = {
     .to_int8 = to_int8,
     .exponentials = exponentials,
     .swiglu = swiglu,
+    .byte_sums = byte_sums,
 };

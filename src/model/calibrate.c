@@ -21,7 +21,8 @@
  *   has (single features that fire in one photo of fifty), so D is nowhere
  *   small, and no weight moves by more than half a step for others.
  *
- * The pictures are noise with the spectrum of photos and shapes upon it. What
+ * The pictures are noise with the spectrum of photos and shapes upon it; a text
+ * tower reads made texts instead, of common tokens more than of rare ones. What
  * they teach of directions and sizes holds for photos; what they teach of the
  * inputs' means does not quite (correcting the biases by them gains little),
  * so nothing is added to a bias.
@@ -136,6 +137,25 @@ static void make_picture(uint32_t number, size_t height, size_t width,
             pixels[c * plane + at] = fminf(fmaxf(value, -2.1f), 2.3f);
         }
     }
+}
+
+/* Tokens of a made text; how many. A low number is a common token, and the
+ * start token comes before the end token in CLIP's list. */
+static size_t make_text(uint32_t number, const struct akin__config *c,
+                        int32_t *ids)
+{
+    const int32_t end = c->end >= 0 && (size_t)c->end < c->vocabulary
+                            ? c->end
+                            : (int32_t)c->vocabulary - 1;
+    const size_t wanted = 10 + 4 * number;
+    const size_t count = wanted < c->context ? wanted : c->context;
+    for (uint32_t i = 0; i < count; i++) {
+        const float u = 0.5f + 0.5f * chance(number, i, 8);
+        ids[i] = (int32_t)(u * u * u * (float)(c->vocabulary - 1));
+    }
+    ids[0] = end > 0 ? end - 1 : 0;
+    ids[count - 1] = end;
+    return count;
 }
 
 /* ------------------------------------------------------------- inputs -- */
@@ -261,6 +281,25 @@ static size_t most_k(const struct akin__guides *guides)
     return most;
 }
 
+/* Let the network see or read what is made for it. */
+static akin_status show(struct akin__stream *stream, uint32_t number,
+                        const struct akin__network *n, float *vector,
+                        akin_error *err)
+{
+    int32_t ids[AKIN_MAX_TOKENS];
+    if (n->config.text) {
+        const size_t length = make_text(number, &n->config, ids);
+        return akin__stream_read(stream, 1, ids, &length, vector, err);
+    }
+    float *pixels = akin__alloc(3 * n->height * n->width, sizeof *pixels);
+    if (!pixels)
+        return akin__fail(err, AKIN_ENOMEM, "no memory for a made picture");
+    make_picture(number, n->height, n->width, pixels);
+    akin__stream_run(stream, 1, pixels, vector);
+    akin__free(pixels);
+    return AKIN_OK;
+}
+
 static akin_status watch_picture(void *context, size_t picture, int thread,
                                  akin_error *err)
 {
@@ -269,20 +308,17 @@ static akin_status watch_picture(void *context, size_t picture, int thread,
     struct watch watch = {s, s->found + picture * s->floats, NULL};
     struct akin__stream *stream = NULL;
     akin_status status = AKIN_OK;
-    float *pixels = akin__alloc(3 * n->height * n->width, sizeof *pixels);
     float *vector = akin__alloc(n->dim, sizeof *vector);
     (void)thread;
     watch.rows =
         akin__alloc((n->tokens + 1) * most_k(s->guides), sizeof(float));
-    AKIN_CHECK(pixels && vector && watch.rows, err, AKIN_ENOMEM,
+    AKIN_CHECK(vector && watch.rows, err, AKIN_ENOMEM,
                "no memory for a made picture");
     AKIN_TRY(akin__stream_open(&stream, n, 1, err));
-    make_picture((uint32_t)picture, n->height, n->width, pixels);
     akin__stream_watch(stream, see, &watch);
-    akin__stream_run(stream, 1, pixels, vector);
+    AKIN_TRY(show(stream, (uint32_t)picture, n, vector, err));
 out:
     akin__stream_close(&stream);
-    akin__free(pixels);
     akin__free(vector);
     akin__free(watch.rows);
     return status;
@@ -432,7 +468,8 @@ akin_status akin__guides_open(struct akin__guides **out,
     choose_matrices(guides, n);
     AKIN_TRY(take_memory(guides, err));
     s.guides = guides;
-    s.pictures = n->tokens <= FEW_TOKENS ? MOST_PICTURES : FEW_PICTURES;
+    s.pictures = n->tokens <= FEW_TOKENS || n->config.text ? MOST_PICTURES
+                                                           : FEW_PICTURES;
     s.directions = AKIN__COMMON / s.pictures;
     AKIN_TRY(study(&s, threads, err));
     *out = guides;

@@ -20,7 +20,9 @@ enum {
     MAX_WIDTH = 16384, /* giant has 1,536 */
     MAX_LAYERS = 256,
     MAX_IMAGE = 4096,
-    MAX_MLP = 65536
+    MAX_MLP = 65536,
+    MAX_VOCABULARY = 1 << 20, /* CLIP has 49,408 */
+    LEGACY_END = 2            /* what old files say of the end token */
 };
 
 /* One config file while it is read: the first failure stays in `status`. */
@@ -126,6 +128,36 @@ static void read_clip(struct reader *r, struct akin__config *config)
     config->qkv_bias = config->last_norm = true;
 }
 
+/* The vector is taken where the end token stands. Files of OpenAI's time say 2
+ * of it, which it is not: there it is the largest number in the text
+ * (transformers PR 24773). */
+static void read_clip_text(struct reader *r, struct akin__config *config)
+{
+    const json_t *root = r->object;
+    config->family = AKIN__CLIP;
+    config->text = config->qkv_bias = config->last_norm = true;
+    config->projection = take_size(r, "projection_dim", 512, AKIN_MAX_DIM);
+    r->object = json_object_get(root, "text_config_dict");
+    if (!json_is_object(r->object))
+        r->object = json_object_get(root, "text_config");
+    config->width = take_size(r, "hidden_size", 512, MAX_WIDTH);
+    config->layers = take_size(r, "num_hidden_layers", 12, MAX_LAYERS);
+    config->heads = take_size(r, "num_attention_heads", 8, MAX_WIDTH);
+    config->mlp = take_size(r, "intermediate_size", 2048, MAX_MLP);
+    config->vocabulary = take_size(r, "vocab_size", 49408, MAX_VOCABULARY);
+    config->context =
+        take_size(r, "max_position_embeddings", 77, AKIN_MAX_TOKENS);
+    config->end = (int32_t)take_size(r, "eos_token_id", 49407, MAX_VOCABULARY);
+    if (config->end == LEGACY_END)
+        config->end = -1;
+    config->eps = (float)take_number(r, "layer_norm_eps", 1e-5, 1);
+    config->activation = take_activation(r, "quick_gelu");
+    if (config->context < 2 && !r->status)
+        r->status =
+            akin__fail(r->err, AKIN_EMODEL,
+                       "%s: max_position_embeddings is below 2", r->path);
+}
+
 /* A backbone gives one feature map; "stageN" is what block N leaves. */
 static void read_backbone(struct reader *r, struct akin__config *config)
 {
@@ -180,7 +212,7 @@ static void check(struct reader *r, const struct akin__config *config)
                                "%s: hidden_size %zu is no multiple of %zu "
                                "heads",
                                r->path, config->width, config->heads);
-    else if (config->patch > config->image)
+    else if (!config->text && config->patch > config->image)
         r->status = akin__fail(r->err, AKIN_EMODEL,
                                "%s: patch_size %zu is above image_size %zu",
                                r->path, config->patch, config->image);
@@ -190,8 +222,8 @@ static void check(struct reader *r, const struct akin__config *config)
                        r->path, config->width, AKIN_MAX_DIM);
 }
 
-akin_status akin__config_read(struct akin__config *config, const char *path,
-                              akin_error *err)
+static akin_status read_config(struct akin__config *config, const char *path,
+                               bool text, akin_error *err)
 {
     json_t *root = NULL;
     const akin_status status = akin__json_read(path, MAX_CONFIG, &root, err);
@@ -206,7 +238,15 @@ akin_status akin__config_read(struct akin__config *config, const char *path,
         json_array_get(json_object_get(root, "architectures"), 0));
     const bool backbone =
         architecture && strcmp(architecture, "Dinov2Backbone") == 0;
-    if (type && strcmp(type, "clip") == 0)
+    const bool clip = type && strcmp(type, "clip") == 0;
+    if (text && clip)
+        read_clip_text(&r, config);
+    else if (text)
+        r.status = akin__fail(err, AKIN_EUSAGE,
+                              "%s: model_type %s cannot read: it has no text "
+                              "tower (clip has one)",
+                              path, type ? type : "(none)");
+    else if (clip)
         read_clip(&r, config);
     else if (type && strcmp(type, "dinov2") == 0)
         read_dinov2(&r, config, false);
@@ -222,4 +262,16 @@ akin_status akin__config_read(struct akin__config *config, const char *path,
     check(&r, config);
     json_decref(root);
     return r.status;
+}
+
+akin_status akin__config_read(struct akin__config *config, const char *path,
+                              akin_error *err)
+{
+    return read_config(config, path, false, err);
+}
+
+akin_status akin__config_read_text(struct akin__config *config,
+                                   const char *path, akin_error *err)
+{
+    return read_config(config, path, true, err);
 }

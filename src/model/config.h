@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "akin.h"
 #include "math/kernels.h"
@@ -27,10 +28,19 @@ struct akin__config {
     bool qkv_bias;
     bool backbone;  /* Dinov2Backbone: patch tokens after the last block */
     bool last_norm; /* the final LayerNorm is applied */
+    /* CLIP's text tower: */
+    bool text;
+    size_t vocabulary; /* tokens that there are */
+    size_t context;    /* tokens that a text may have */
+    int32_t end;       /* the token whose place becomes the vector; below 0:
+                          the first of the largest number */
 };
 
 /* Read `path`. AKIN_EMODEL when it is a model that akin does not know. */
 akin_status akin__config_read(struct akin__config *config, const char *path,
                               akin_error *err);
+/* The same of the text tower; AKIN_EUSAGE when the model has none. */
+akin_status akin__config_read_text(struct akin__config *config,
+                                   const char *path, akin_error *err);
 
 #endif

@@ -1,11 +1,16 @@
 /*
- * Forward: the vision transformer, block by block.
+ * Forward: the transformer, block by block.
  *
  *   x = start + patches                     [T][D] an image
- *   CLIP: x = norm(x)
+ *   x = start + tokens                      [its tokens][D] a text
+ *   CLIP's images: x = norm(x)
  *   each block: x += scale1 * attention(norm1(x))
  *               x += scale2 * mlp(norm2(x))
  *   vector = what the pool takes of norm(x)
+ *
+ * Texts lie one behind the other, each with its own number of rows: nothing is
+ * padded, and only attention knows where one ends. There a token sees those
+ * before it and itself.
  *
  * Dosovitskiy et al. 2021 (ViT), Radford et al. 2021 (CLIP), Oquab et al. 2023
  * (DINOv2); exact forms as transformers computes them.
@@ -31,6 +36,7 @@ struct akin__stream {
     akin_precision attention; /* float32 or bf16 */
     char *memory;
     size_t bytes;             /* of it, so far: while it is laid out */
+    size_t *start;            /* [images or texts + 1]: first row of each */
     float *x;                 /* [R][D] */
     float *row;               /* [D], or [3PP]: before it is made narrower */
     struct akin__rows pixels; /* [patches of an image][3PP] */
@@ -91,6 +97,8 @@ static void lay_out(struct akin__stream *s)
     const size_t head = d / n->config.heads;
     const size_t part = smaller(n->config.mlp, AKIN__MLP_PART);
     s->bytes = 0;
+    s->start =
+        take(s, ((n->config.text ? rows : s->batch) + 1) * sizeof *s->start);
     s->x = take(s, rows * d * sizeof(float));
     s->row = take(s, larger(d, n->patch.k) * sizeof(float));
     s->pixels = take_rows(s, n->patch.type, n->rows * n->cols, n->patch.k);
@@ -138,6 +146,8 @@ akin_status akin__stream_open(struct akin__stream **out,
                "no memory for a stream of %zu bytes", s->bytes);
     memset(s->memory, 0, s->bytes);
     lay_out(s);
+    for (size_t i = 0; i <= batch && !network->config.text; i++)
+        s->start[i] = i * network->tokens;
     *out = s;
     s = NULL;
 out:
@@ -203,13 +213,13 @@ static void norm_row(const struct akin__stream *s, const float *x,
         put_row(s, rows, row, d, out);
 }
 
-/* Every step-th token of x. */
-static void norm_rows(const struct akin__stream *s, size_t count, size_t step,
+/* The first `count` rows of x. */
+static void norm_rows(const struct akin__stream *s, size_t count,
                       const float *w, const float *b)
 {
     const size_t d = s->network->config.width;
     for (size_t r = 0; r < count; r++)
-        norm_row(s, s->x + r * step * d, w, b, &s->normed, r);
+        norm_row(s, s->x + r * d, w, b, &s->normed, r);
 }
 
 /* LayerNorm where it lies. */
@@ -252,35 +262,49 @@ static void embed(const struct akin__stream *s, const float *pixels, float *x)
          x + skip, d * sizeof *x);
 }
 
+/* softmax(scale * scores) of a row, but for the division. A text's token sees
+ * `seen` of t. */
+static void share(const struct akin__stream *s, size_t row, size_t seen,
+                  size_t t, float scale)
+{
+    const bool narrow = s->attention == AKIN_PRECISION_BF16;
+    char *shares = row_of(&s->shares, row);
+    const size_t used = seen * (narrow ? 2 : 4);
+    s->inverse[row] =
+        1 / s->network->kernels->exponentials(
+                seen, (float *)row_of(&s->scores, row), scale, narrow, shares);
+    if (seen < t)
+        memset(shares + used, 0, s->shares.ld - used);
+}
+
 /*
- * softmax(q k^T / sqrt(D/H)) v of one head for the first `count` tokens of an
- * image. q: [T] rows from that head's queries on; out: [count] from that head's
+ * softmax(q k^T / sqrt(D/H)) v of one head, for `count` tokens of an image or
+ * text that has t. q: [count] rows from that head's queries on; kv: [t] rows
+ * from the head's place in the queries on; out: [count] from that head's
  * columns on, ld bytes apart.
  */
-static void attend(const struct akin__stream *s, const struct akin__rows *q,
-                   size_t count, char *out, size_t ld)
+static void attend(const struct akin__stream *s, const char *q, size_t count,
+                   const char *kv, size_t t, char *out, size_t ld)
 {
     const struct akin__network *n = s->network;
-    const size_t d = n->config.width, t = n->tokens;
-    const size_t head = d / n->config.heads;
+    const size_t d = n->config.width, head = d / n->config.heads;
     const size_t third = d * (s->attention == AKIN_PRECISION_BF16 ? 2 : 4);
-    const bool narrow = s->attention == AKIN_PRECISION_BF16;
     const float scale = 1.0f / sqrtf((float)head);
+    /* The last of a text's tokens sees them all. */
+    const bool causal = n->config.text && count == t;
     struct akin__packed keys = {s->attention, head, t, s->keys, NULL, NULL};
     struct akin__packed values = {s->attention, t, head, s->values, NULL, NULL};
-    akin__pack_keys(n->kernels, &keys, (char *)q->values + third, q->ld);
-    akin__pack_values(n->kernels, &values, (char *)q->values + 2 * third,
-                      q->ld);
+    akin__pack_keys(n->kernels, &keys, kv + third, s->qkv.ld);
+    akin__pack_values(n->kernels, &values, kv + 2 * third, s->qkv.ld);
     for (size_t at = 0; at < count; at += SCORES) {
         const size_t rows = smaller(count - at, SCORES);
-        const struct akin__rows queries = {
-            .type = s->attention, .values = row_of(q, at), .ld = q->ld};
+        const struct akin__rows queries = {.type = s->attention,
+                                           .values = (char *)q + at * s->qkv.ld,
+                                           .ld = s->qkv.ld};
         gemm(s, rows, &queries, &keys, (struct akin__epilogue){0},
              s->scores.values, s->scores.ld);
         for (size_t r = 0; r < rows; r++)
-            s->inverse[r] = 1 / n->kernels->exponentials(
-                                    t, (float *)row_of(&s->scores, r), scale,
-                                    narrow, row_of(&s->shares, r));
+            share(s, r, causal ? at + r + 1 : t, t, scale);
         gemm(s, rows, &s->shares, &values,
              (struct akin__epilogue){.row_scale = s->inverse,
                                      .narrow =
@@ -289,23 +313,21 @@ static void attend(const struct akin__stream *s, const struct akin__rows *q,
     }
 }
 
-/* All heads of `count` tokens of each image, into `mixed` side by side. */
-static void mix(const struct akin__stream *s, size_t images, size_t count)
+/* All heads of each image or text, into `mixed` side by side: of all its
+ * tokens, or of the one that lies in the row of its number. */
+static void mix(const struct akin__stream *s, size_t count, bool one)
 {
     const struct akin__config *c = &s->network->config;
     const size_t head = c->width / c->heads;
     const size_t from = s->attention == AKIN_PRECISION_BF16 ? 2 : 4;
     const size_t to = s->mixed.type == AKIN_PRECISION_BF16 ? 2 : 4;
-    for (size_t i = 0; i < images; i++) {
-        for (size_t h = 0; h < c->heads; h++) {
-            const struct akin__rows q = {
-                .type = s->attention,
-                .values =
-                    row_of(&s->qkv, i * s->network->tokens) + h * head * from,
-                .ld = s->qkv.ld};
-            attend(s, &q, count, row_of(&s->mixed, i * count) + h * head * to,
-                   s->mixed.ld);
-        }
+    for (size_t i = 0; i < count; i++) {
+        const size_t first = s->start[i], t = s->start[i + 1] - first;
+        const size_t row = one ? i : first;
+        for (size_t h = 0; h < c->heads; h++)
+            attend(s, row_of(&s->qkv, row) + h * head * from, one ? 1 : t,
+                   row_of(&s->qkv, first) + h * head * from, t,
+                   row_of(&s->mixed, row) + h * head * to, s->mixed.ld);
     }
 }
 
@@ -323,36 +345,49 @@ static const struct akin__rows *factors(const struct akin__stream *s,
     return to;
 }
 
+/* The token of each image or text that becomes its vector, into the row of its
+ * number: the class token is the first, a text's end is the last. */
+static void pick(const struct akin__stream *s, size_t count)
+{
+    const size_t d = s->network->config.width;
+    for (size_t i = 0; i < count; i++) {
+        const size_t row =
+            s->network->config.text ? s->start[i + 1] - 1 : s->start[i];
+        memmove(s->x + i * d, s->x + row * d, d * sizeof *s->x);
+    }
+}
+
 /*
- * x += scale * (out(attention) + bias), for every step-th token: `step` is 1,
- * or T when only the class tokens go on to become vectors. Keys and values are
+ * x += scale * (out(attention) + bias), for all rows, or with `one` for the
+ * tokens that go on to become vectors, which then are x. Keys and values are
  * made of all tokens in any case.
  */
 static void attention(const struct akin__stream *s, const struct akin__block *b,
-                      size_t images, size_t step)
+                      size_t count, bool one)
 {
-    const struct akin__network *n = s->network;
-    const size_t d = n->config.width, all = images * n->tokens;
-    const size_t rows = all / step;
+    const size_t d = s->network->config.width, all = s->start[count];
+    const size_t rows = one ? count : all;
     const bool narrow = s->attention == AKIN_PRECISION_BF16;
     const size_t third = d * (narrow ? 2 : 4);
-    norm_rows(s, all, 1, b->norm1_w, b->norm1_b);
+    norm_rows(s, all, b->norm1_w, b->norm1_b);
     gemm(s, all, &s->normed, &b->kv,
          (struct akin__epilogue){.bias = b->qkv_b ? b->qkv_b + d : NULL,
                                  .narrow = narrow},
          (char *)s->qkv.values + third, s->qkv.ld);
-    if (step > 1)
-        norm_rows(s, rows, step, b->norm1_w, b->norm1_b);
+    if (one) {
+        pick(s, count);
+        norm_rows(s, rows, b->norm1_w, b->norm1_b);
+    }
     gemm(s, rows, &s->normed, &b->q,
          (struct akin__epilogue){.bias = b->qkv_b, .narrow = narrow},
-         s->qkv.values, s->qkv.ld * step);
-    mix(s, images, n->tokens / step);
+         s->qkv.values, s->qkv.ld);
+    mix(s, count, one);
     gemm(s, rows, factors(s, rows, d, &s->mixed, &s->normed), &b->out,
          (struct akin__epilogue){.bias = b->out_b,
                                  .scale = b->out_scale,
                                  .residual = s->x,
-                                 .residual_ld = d * step},
-         s->x, d * step * sizeof *s->x);
+                                 .residual_ld = d},
+         s->x, d * sizeof *s->x);
 }
 
 /* The hidden features of one part of the MLP, ready for fc2. */
@@ -387,13 +422,12 @@ static const struct akin__rows *hide(const struct akin__stream *s,
                : &s->hidden;
 }
 
-/* x += scale * (mlp(norm2(x)) + bias), part by part, for every step-th token.
- */
+/* x += scale * (mlp(norm2(x)) + bias), part by part. */
 static void mlp(const struct akin__stream *s, const struct akin__block *b,
-                size_t rows, size_t step)
+                size_t rows)
 {
     const size_t d = s->network->config.width;
-    norm_rows(s, rows, step, b->norm2_w, b->norm2_b);
+    norm_rows(s, rows, b->norm2_w, b->norm2_b);
     for (size_t i = 0; i < s->network->parts; i++) {
         const struct akin__mlp_part *part = &b->part[i];
         const struct akin__rows *hidden =
@@ -402,21 +436,19 @@ static void mlp(const struct akin__stream *s, const struct akin__block *b,
              (struct akin__epilogue){.bias = i == 0 ? b->fc2_b : NULL,
                                      .scale = b->fc2_scale,
                                      .residual = s->x,
-                                     .residual_ld = d * step},
-             s->x, d * step * sizeof *s->x);
+                                     .residual_ld = d},
+             s->x, d * sizeof *s->x);
     }
 }
 
-/* CLIP: the class token, normed and projected. */
+/* CLIP: what was picked, normed and projected. */
 static void project(const struct akin__stream *s, size_t count, float *vectors)
 {
     const struct akin__network *n = s->network;
-    const size_t d = n->config.width;
-    const struct akin__rows tokens = {
-        .type = AKIN_PRECISION_F32, .values = s->x, .ld = d * sizeof *s->x};
-    for (size_t i = 0; i < count; i++)
-        n->kernels->layer_norm(d, s->x + i * n->tokens * d, n->last_w,
-                               n->last_b, n->config.eps, s->x + i * d);
+    const struct akin__rows tokens = {.type = AKIN_PRECISION_F32,
+                                      .values = s->x,
+                                      .ld = n->config.width * sizeof *s->x};
+    norm_here(s, count, s->x, n->last_w, n->last_b);
     gemm(s, count, &tokens, &n->projection, (struct akin__epilogue){0}, vectors,
          n->dim * sizeof *vectors);
 }
@@ -438,32 +470,75 @@ static void pool(const struct akin__stream *s, const float *x, float *vector)
         vector[i] = (float)(s->sums[i] / (double)(end - first));
 }
 
+/* Through the blocks. After the last nobody asks for more than the tokens that
+ * become vectors, where the pool is one token of each. */
+static void run_blocks(const struct akin__stream *s, size_t count)
+{
+    const struct akin__network *n = s->network;
+    for (size_t i = 0; i < n->config.layers; i++) {
+        const bool one = i + 1 == n->config.layers && n->pool == AKIN_POOL_CLS;
+        attention(s, &n->blocks[i], count, one);
+        mlp(s, &n->blocks[i], one ? count : s->start[count]);
+    }
+}
+
 void akin__stream_run(struct akin__stream *s, size_t count, const float *pixels,
                       float *vectors)
 {
     const struct akin__network *n = s->network;
     const size_t d = n->config.width, image = n->tokens * d;
-    const size_t rows = count * n->tokens;
+    const bool one = n->pool == AKIN_POOL_CLS;
     for (size_t i = 0; i < count; i++)
         embed(s, pixels + i * 3 * n->height * n->width, s->x + i * image);
     if (n->before_w)
-        norm_here(s, rows, s->x, n->before_w, n->before_b);
-    for (size_t i = 0; i < n->config.layers; i++) {
-        /* After the last block nobody asks for more than the class tokens. */
-        const bool last = i + 1 == n->config.layers && n->pool == AKIN_POOL_CLS;
-        const size_t step = last ? n->tokens : 1;
-        attention(s, &n->blocks[i], count, step);
-        mlp(s, &n->blocks[i], rows / step, step);
-    }
+        norm_here(s, count * n->tokens, s->x, n->before_w, n->before_b);
+    run_blocks(s, count);
     if (n->config.family == AKIN__CLIP) {
         project(s, count, vectors);
         return;
     }
     for (size_t i = 0; i < count; i++, vectors += n->dim) {
-        float *x = s->x + i * image;
+        float *x = s->x + i * (one ? d : image);
         if (n->last_w)
-            norm_here(s, n->pool == AKIN_POOL_CLS ? 1 : n->tokens, x, n->last_w,
-                      n->last_b);
+            norm_here(s, one ? 1 : n->tokens, x, n->last_w, n->last_b);
         pool(s, x, vectors);
     }
+}
+
+const float *akin__stream_tokens(const struct akin__stream *s)
+{
+    return s->x;
+}
+
+/* One token's row of the embedding, and its place, into x [D]. */
+static akin_status look_up(const struct akin__network *n, int32_t id,
+                           size_t place, float *x, akin_error *err)
+{
+    const size_t d = n->config.width;
+    const akin_status status = akin__weights_row(n->weights, AKIN__TOKEN_TABLE,
+                                                 (uint64_t)id, d, x, err);
+    for (size_t i = 0; i < d && !status; i++)
+        x[i] += n->start[place * d + i];
+    return status;
+}
+
+akin_status akin__stream_read(struct akin__stream *s, size_t count,
+                              const int32_t *ids, const size_t *lengths,
+                              float *vectors, akin_error *err)
+{
+    const struct akin__network *n = s->network;
+    const size_t d = n->config.width;
+    for (size_t i = 0; i < count; i++) {
+        const size_t first = s->start[i]; /* of text 0 it is always 0 */
+        s->start[i + 1] = first + lengths[i];
+        for (size_t t = 0; t < lengths[i]; t++) {
+            const akin_status status =
+                look_up(n, *ids++, t, s->x + (first + t) * d, err);
+            if (status)
+                return status;
+        }
+    }
+    run_blocks(s, count);
+    project(s, count, vectors);
+    return AKIN_OK;
 }

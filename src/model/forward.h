@@ -1,8 +1,9 @@
 /*
- * Forward: pixels through a network, one stream at a time.
+ * Forward: pixels or words through a network, one stream at a time.
  *
- * A stream is scratch memory for up to `batch` images, taken once. The vector
- * of an image does not depend on what else is in the batch.
+ * A stream is scratch memory for up to `batch` images, or as many texts of the
+ * longest kind, taken once. A vector does not depend on what else is in the
+ * batch.
  */
 #ifndef AKIN_MODEL_FORWARD_H
 #define AKIN_MODEL_FORWARD_H
@@ -30,5 +31,19 @@ void akin__stream_watch(struct akin__stream *stream, akin__see *see,
  * Allocates nothing. Threads: one at a time for a stream. */
 void akin__stream_run(struct akin__stream *stream, size_t count,
                       const float *pixels, float *vectors);
+
+/* What the last run left of its first image: DINOv2's last_hidden_state [T][D],
+ * where the pool takes more than the class token. */
+const float *akin__stream_tokens(const struct akin__stream *stream);
+
+/*
+ * Texts, of a text network: ids of one after the other, each up to the token
+ * whose place becomes the vector; lengths [count], together at most batch *
+ * tokens. vectors: [count][dim]. The errors are those of reading the weights:
+ * AKIN_EIO, AKIN_EFORMAT.
+ */
+akin_status akin__stream_read(struct akin__stream *stream, size_t count,
+                              const int32_t *ids, const size_t *lengths,
+                              float *vectors, akin_error *err);
 
 #endif

@@ -1,17 +1,21 @@
 /*
  * Known models: the names akin has of its own, and the commits it was judged
- * with. Called by the cache (cache.c), the hub (hub.c) and the list of models.
+ * with. Called by the cache (cache.c), the hub (hub.c), the list of models and
+ * what recomputes published figures.
  */
 #ifndef AKIN_MODEL_KNOWN_H
 #define AKIN_MODEL_KNOWN_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 struct akin__known {
     const char *name;   /* what users say; NULL: known by its hub id only */
     const char *id;     /* owner/name on the hub; NULL: not from there */
     const char *commit; /* the revision meant when none is asked for */
     const char *ref;    /* the branch or pull request that held it */
+    const char *sha256; /* of its model.safetensors there, or NULL; and: */
+    uint64_t bytes;
 };
 
 /* The entry at `index`, or NULL past the last. */

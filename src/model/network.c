@@ -49,6 +49,7 @@ struct plan {
     struct item *items;                /* NULL on the first walk */
     struct piece *pieces;
     size_t count, piece_count, bytes;
+    bool hashed; /* for 8 bits the float32 network has hashed the same */
     char prefix[MAX_NAME]; /* of the block being laid out */
     akin_status status;    /* the first failure of the first walk */
     akin_error *err;
@@ -233,8 +234,8 @@ static void lay_clip_block(struct plan *plan, struct akin__block *b, size_t i)
     const struct akin__config *c = &plan->network->config;
     const size_t d = c->width;
     struct matrices m;
-    snprintf(plan->prefix, sizeof plan->prefix,
-             "vision_model.encoder.layers.%zu.", i);
+    snprintf(plan->prefix, sizeof plan->prefix, "%s_model.encoder.layers.%zu.",
+             c->text ? "text" : "vision", i);
     b->norm1_w = take_norm(plan, "layer_norm1.weight", i, AKIN__GUIDE_NORM1);
     b->norm1_b = take_norm(plan, "layer_norm1.bias", i, AKIN__GUIDE_NORM1);
     m.qkv =
@@ -332,6 +333,28 @@ static void lay_clip(struct plan *plan, struct tables *tables)
         n->config.projection, d);
 }
 
+/* The embedding is only looked at here (network.h). */
+static void lay_text(struct plan *plan)
+{
+    struct akin__network *n = plan->network;
+    const size_t d = n->config.width;
+    plan->prefix[0] = 0;
+    if (!plan->items && !plan->status)
+        plan->status = akin__weights_check(
+            plan->weights, AKIN__TOKEN_TABLE, 2,
+            (const size_t[]){n->config.vocabulary, d}, plan->err);
+    n->start =
+        take_table(plan, "text_model.embeddings.position_embedding.weight", 2,
+                   (const size_t[]){n->tokens, d});
+    n->last_w = take_one(plan, "text_model.final_layer_norm.weight", d);
+    n->last_b = take_one(plan, "text_model.final_layer_norm.bias", d);
+    place_whole(
+        plan, &n->projection, AKIN_PRECISION_F32,
+        take_linear(plan, "text_projection.weight", n->config.projection, d),
+        n->config.projection, d);
+    n->logit_scale = take_table(plan, "logit_scale", 0, NULL);
+}
+
 static void lay_dinov2(struct plan *plan, struct tables *tables)
 {
     struct akin__network *n = plan->network;
@@ -364,10 +387,14 @@ static void lay_out(struct plan *plan, struct tables *tables)
     struct akin__network *n = plan->network;
     const bool clip = n->config.family == AKIN__CLIP;
     plan->count = plan->piece_count = plan->bytes = 0;
-    (clip ? lay_clip : lay_dinov2)(plan, tables);
+    if (n->config.text)
+        lay_text(plan);
+    else
+        (clip ? lay_clip : lay_dinov2)(plan, tables);
     for (size_t i = 0; i < n->config.layers && !plan->status; i++)
         (clip ? lay_clip_block : lay_dinov2_block)(plan, &n->blocks[i], i);
-    n->start = reserve_floats(plan, n->tokens * n->config.width);
+    if (!n->config.text)
+        n->start = reserve_floats(plan, n->tokens * n->config.width);
 }
 
 /* Divide a norm's channels and multiply the weights that they meet. */
@@ -394,7 +421,7 @@ static akin_status load_item(void *context, size_t i, int thread,
     akin_status status = AKIN_OK;
     float *floats = item->plain;
     (void)thread;
-    if (!plan->guides)
+    if (plan->hashed)
         AKIN_TRY(akin__hash_open(&hash, AKIN__SHA256, err));
     if (item->columns)
         floats = akin__alloc(item->parts * item->floats, sizeof *floats);
@@ -422,7 +449,7 @@ static akin_status load(struct plan *plan, int threads, akin_error *err)
     struct akin__hash *hash = NULL;
     akin_status status = AKIN_OK;
     AKIN_TRY(akin__parallel(threads, plan->count, load_item, plan, err));
-    if (plan->guides) /* the float32 network has read and hashed the same */
+    if (!plan->hashed)
         goto out;
     AKIN_TRY(akin__hash_open(&hash, AKIN__SHA256, err));
     for (size_t i = 0; i < plan->count; i++)
@@ -493,8 +520,11 @@ static akin_status build(struct akin__network *n,
                          const struct akin__guides *guides, int threads,
                          akin_error *err)
 {
-    struct plan plan = {
-        .network = n, .weights = weights, .guides = guides, .err = err};
+    struct plan plan = {.network = n,
+                        .weights = weights,
+                        .guides = guides,
+                        .hashed = !guides && !n->config.text,
+                        .err = err};
     struct tables tables = {0};
     akin_status status = AKIN_OK;
     n->parts = (n->config.mlp + AKIN__MLP_PART - 1) / AKIN__MLP_PART;
@@ -513,7 +543,8 @@ static akin_status build(struct akin__network *n,
                "no memory for %zu bytes of weights", plan.bytes);
     lay_out(&plan, &tables);
     AKIN_TRY(load(&plan, threads, err));
-    AKIN_TRY(fill_start(n, &tables, err));
+    if (!n->config.text)
+        AKIN_TRY(fill_start(n, &tables, err));
 out:
     akin__free(plan.items);
     akin__free(plan.pieces);
@@ -554,14 +585,20 @@ akin_status akin__network_open(struct akin__network **out,
     n->precision = precision;
     n->height = height;
     n->width = width;
-    n->rows = height / config->patch; /* as the convolution does: floor */
-    n->cols = width / config->patch;
-    n->tokens = 1 + config->registers + n->rows * n->cols;
+    if (config->text) {
+        n->weights = weights;
+        n->tokens = config->context;
+    } else {
+        n->rows = height / config->patch; /* as the convolution does: floor */
+        n->cols = width / config->patch;
+        n->tokens = 1 + config->registers + n->rows * n->cols;
+    }
     n->dim = config->family == AKIN__CLIP ? config->projection : config->width;
     n->kernels = akin__kernels(err);
     AKIN_TRY(n->kernels ? AKIN_OK : AKIN_EUSAGE);
     AKIN_TRY(choose_pool(n, pool, err));
-    AKIN_TRY(check_input(n, err));
+    if (!config->text)
+        AKIN_TRY(check_input(n, err));
     if (precision == AKIN_PRECISION_INT8)
         AKIN_TRY(calibrate(&guides, n, weights, threads, err));
     AKIN_TRY(build(n, weights, guides, threads, err));

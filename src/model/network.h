@@ -1,11 +1,12 @@
 /*
- * Network: a vision transformer with its weights packed for this processor.
+ * Network: a transformer with its weights packed for this processor.
  *
- * CLIP's tower and DINOv2 are one network here; where they differ is written
- * where it happens (norm before the first block, layer scale, activation,
- * registers, which tokens become the vector).
+ * CLIP's two towers and DINOv2 are one network here; where they differ is
+ * written where it happens (norm before the first block, layer scale,
+ * activation, registers, who sees whom, which tokens become the vector).
  *
- * Shapes: D = width, T = tokens = 1 + registers + patches, H = heads.
+ * Shapes: D = width, T = tokens = 1 + registers + patches, or the most that a
+ * text may have, H = heads.
  * Threads: immutable once open; each thread runs its own stream (forward.h).
  */
 #ifndef AKIN_MODEL_NETWORK_H
@@ -51,7 +52,8 @@ struct akin__network {
     struct akin__packed patch;        /* [3 P P][D] */
     const float *patch_b;             /* [D] or NULL */
     float *start;                     /* [T][D]: each token before its patch's
-                                         pixels are added: class and position */
+                                         pixels or its word are added: class and
+                                         position */
     const float *before_w, *before_b; /* [D]: CLIP's norm before block 0 */
     const float *last_w, *last_b;     /* [D]: the final norm, or NULL */
     struct akin__packed projection;   /* CLIP: [D][dim] */
@@ -59,13 +61,21 @@ struct akin__network {
     struct akin__mlp_part *mlp;       /* [config.layers][parts] */
     size_t parts;
     void *memory;       /* all of the weights above */
-    uint8_t digest[32]; /* SHA-256 over the tensors as stored */
+    uint8_t digest[32]; /* SHA-256 over the tensors as stored; not of a text
+                           tower, whose vectors no index keeps */
+    /* A text tower: */
+    const struct akin__weights *weights; /* for the embedding, whose rows are
+                                            read when they are needed */
+    const float *logit_scale;            /* [1]: what CLIP multiplies cosines
+                                            by, as a logarithm */
 };
+#define AKIN__TOKEN_TABLE "text_model.embeddings.token_embedding.weight"
 
 /*
  * Build the network for inputs of height x width pixels. `pool` is for DINOv2;
  * CLIP's vector is its projected class token whatever is asked. Shapes are
- * checked against the config before memory for them is taken.
+ * checked against the config before memory for them is taken. A text tower (as
+ * the config says) has no pixels, and the weights stay open as long as it is.
  * Errors: AKIN_EMODEL, AKIN_EUSAGE (a pool the model does not have, AKIN_CPU),
  * AKIN_ENOMEM, AKIN_EIO, AKIN_EFORMAT.
  */

@@ -134,8 +134,8 @@ static float from_bits(uint32_t bits)
     return value;
 }
 
-/* IEEE 754 half precision; exact, subnormal numbers and NaN included. */
-static float from_f16(uint16_t half)
+/* Exact, subnormal numbers and NaN included. */
+float akin__from_f16(uint16_t half)
 {
     const uint32_t sign = (uint32_t)(half & 0x8000) << 16;
     const uint32_t exponent = half >> 10 & 31, fraction = half & 1023;
@@ -157,7 +157,7 @@ static void widen(const struct akin__tensor *tensor, const uint8_t *bytes,
     for (uint64_t i = 0; i < tensor->bytes / 2; i++) {
         const uint16_t half =
             (uint16_t)(bytes[2 * i] | (unsigned)bytes[2 * i + 1] << 8);
-        out[i] = tensor->dtype == AKIN__F16 ? from_f16(half)
+        out[i] = tensor->dtype == AKIN__F16 ? akin__from_f16(half)
                                             : from_bits((uint32_t)half << 16);
     }
 }
@@ -182,5 +182,23 @@ akin_status akin__weights_load(const struct akin__weights *weights,
     widen(tensor, bytes, out);
 out:
     akin__free(bytes);
+    return status;
+}
+
+akin_status akin__weights_row(const struct akin__weights *weights,
+                              const char *name, uint64_t row, size_t n,
+                              float *out, akin_error *err)
+{
+    const struct akin__safetensors *shard = NULL;
+    struct akin__tensor part = *find(weights, name, &shard);
+    const size_t size = part.dtype == AKIN__F32 ? 4 : 2;
+    /* Halves lie in the second half of `out` until they are made wider, from
+     * the first on: none is overwritten before it is read. */
+    uint8_t *bytes = (uint8_t *)(void *)out + (4 - size) * n;
+    part.bytes = n * size;
+    part.offset += row * part.bytes;
+    const akin_status status = akin__safetensors_read(shard, &part, bytes, err);
+    if (!status)
+        widen(&part, bytes, out);
     return status;
 }

@@ -8,12 +8,16 @@
 #define AKIN_MODEL_WEIGHTS_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "akin.h"
 #include "base/hash.h"
 #include "model/place.h"
 
 struct akin__weights;
+
+/* IEEE 754 half precision. */
+float akin__from_f16(uint16_t half);
 
 /* Open model.safetensors, or the shards that model.safetensors.index.json
  * names. Every header is checked here, no tensor is read. */
@@ -38,5 +42,13 @@ akin_status akin__weights_check(const struct akin__weights *weights,
 akin_status akin__weights_load(const struct akin__weights *weights,
                                const char *name, float *out,
                                struct akin__hash *hash, akin_error *err);
+
+/*
+ * Row `row` of such a tensor whose rows have n elements, as float32 into `out`
+ * [n]. Takes no memory. AKIN_EIO, AKIN_EFORMAT.
+ */
+akin_status akin__weights_row(const struct akin__weights *weights,
+                              const char *name, uint64_t row, size_t n,
+                              float *out, akin_error *err);
 
 #endif

@@ -123,10 +123,10 @@ static akin_status flush(struct akin__page *page, akin_error *err)
 
 akin_status akin__page_open(struct akin__page *page, const char *path,
                             const char *heading, const char *title,
-                            const akin_limits *limits, akin_error *err)
+                            akin_decoder *decoder, akin_error *err)
 {
     memset(page, 0, sizeof *page);
-    page->limits = limits;
+    page->decoder = decoder;
     akin_status status = akin__draft_open(&page->draft, path, err);
     if (status)
         return status;
@@ -168,7 +168,7 @@ static void add_picture(struct akin__page *page, const char *path,
     akin_error why;
     add(page, "<div class=\"tile\" title=\"");
     add_escaped(page, path);
-    if (akin__thumb_read(&thumb, path, side, page->limits, &why) != AKIN_OK) {
+    if (akin__thumb_read(&thumb, path, side, page->decoder, &why) != AKIN_OK) {
         add(page, "\"><p>");
         add_escaped(page, akin__reason(&why, path));
         add(page, "</p></div>\n");
@@ -214,8 +214,11 @@ static akin_status add_ranking(struct akin__page *page,
     akin_status status = AKIN_OK;
     add(page, "<section><h2>");
     add_escaped(page, ranking->model);
-    add(page, ranking->found ? "</h2>\n<ol>\n"
-                             : "</h2>\n<p class=\"nothing\">nothing found</p>");
+    if (ranking->found)
+        akin__text_addf(&page->text, "</h2>\n<ol start=\"%zu\">\n",
+                        ranking->offset + 1);
+    else
+        add(page, "</h2>\n<p class=\"nothing\">nothing found</p>");
     for (size_t i = 0; i < ranking->found && !status; i++)
         status = add_match(page, &ranking->match[i], err);
     add(page, ranking->found ? "</ol></section>\n" : "</section>\n");

@@ -13,21 +13,21 @@
 
 struct akin__page {
     struct akin__draft draft;
-    const akin_limits *limits; /* what a picture may cost, or NULL */
-    uint64_t length;           /* written so far */
-    struct akin__text text;    /* to be written next */
-    size_t groups;             /* so far */
+    akin_decoder *decoder;  /* of its pictures */
+    uint64_t length;        /* written so far */
+    struct akin__text text; /* to be written next */
+    size_t groups;          /* so far */
 };
 
 /*
  * Begin the page at `path`; the file there stays until akin__page_commit.
- * `heading` says what it shows, `title` of what: the index. `limits` live as
- * long as the page.
+ * `heading` says what it shows, `title` of what: the index. The decoder lives
+ * as long as the page.
  * After a failed open, a commit or a drop nothing is left to free.
  */
 akin_status akin__page_open(struct akin__page *page, const char *path,
                             const char *heading, const char *title,
-                            const akin_limits *limits, akin_error *err);
+                            akin_decoder *decoder, akin_error *err);
 /* One more query. A picture that cannot be read is an empty frame with its
  * reason, not a failure. */
 akin_status akin__page_add(struct akin__page *page,

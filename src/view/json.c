@@ -76,7 +76,8 @@ static json_t *ranking_of(const struct akin__ranking *ranking)
     json_t *object = json_object(), *results = json_array();
     int bad = akin__json_set_path(object, "model", ranking->model);
     for (size_t i = 0; i < ranking->found; i++)
-        bad |= append(results, result(i + 1, &ranking->match[i]));
+        bad |= append(results,
+                      result(ranking->offset + i + 1, &ranking->match[i]));
     bad |= set(object, "results", results);
     return whole(object, bad);
 }
@@ -301,16 +302,38 @@ json_t *akin__json_info(const char *index, const akin_index_info *info,
     return whole(object, bad);
 }
 
-json_t *akin__json_vector(const char *path, const char *model, size_t dim,
-                          const float *vector)
+static json_t *vector_of(const char *key, const char *name, const char *model,
+                         size_t dim, const float *vector)
 {
     json_t *object = json_object(), *numbers = json_array();
-    int bad = akin__json_set_path(object, "path", path);
+    int bad = akin__json_set_path(object, key, name);
     bad |= akin__json_set_path(object, "model", model);
     bad |= set_count(object, "dim", dim);
     for (size_t i = 0; i < dim; i++)
         bad |= append(numbers, json_real((double)vector[i]));
     bad |= set(object, "vector", numbers);
+    return whole(object, bad);
+}
+
+json_t *akin__json_vector(const char *path, const char *model, size_t dim,
+                          const float *vector)
+{
+    return vector_of("path", path, model, dim, vector);
+}
+
+json_t *akin__json_text(const char *text, const char *model, size_t dim,
+                        const float *vector)
+{
+    return vector_of("text", text, model, dim, vector);
+}
+
+json_t *akin__json_tokens(const char *text, const int32_t *ids, size_t count)
+{
+    json_t *object = json_object(), *numbers = json_array();
+    int bad = akin__json_set_path(object, "text", text);
+    for (size_t i = 0; i < count; i++)
+        bad |= append(numbers, json_integer(ids[i]));
+    bad |= set(object, "ids", numbers);
     return whole(object, bad);
 }
 
@@ -324,7 +347,7 @@ static int set_text(json_t *object, const char *key, const char *text)
 
 json_t *akin__json_export(const char *index, const char *model,
                           const char *format, const char *output,
-                          const char *paths, uint64_t rows)
+                          const char *paths, const char *ids, uint64_t rows)
 {
     json_t *object = json_object();
     int bad = akin__json_set_path(object, "index", index);
@@ -333,6 +356,42 @@ json_t *akin__json_export(const char *index, const char *model,
     bad |= akin__json_set_path(object, "output", output);
     bad |= set_text(object, "paths", paths);
     bad |= set_count(object, "rows", rows);
+    bad |= set_text(object, "ids", ids);
+    return whole(object, bad);
+}
+
+json_t *akin__json_pgvector(const char *index, const char *model,
+                            const akin_pgvector_report *report)
+{
+    json_t *object = json_object();
+    int bad = akin__json_set_path(object, "index", index);
+    bad |= akin__json_set_path(object, "model", model);
+    bad |= set(object, "format", json_string("pgvector"));
+    bad |= akin__json_set_path(object, "server", report->server);
+    bad |= akin__json_set_path(object, "table", report->table);
+    bad |= set_count(object, "added", report->added);
+    bad |= set_count(object, "updated", report->updated);
+    bad |= set_count(object, "removed", report->removed);
+    bad |= set_count(object, "unchanged", report->unchanged);
+    return whole(object, bad);
+}
+
+json_t *akin__json_import(const char *index, const char *model,
+                          const char *input, const akin_import_report *report)
+{
+    json_t *object = json_object();
+    int bad = akin__json_set_path(object, "index", index);
+    bad |= akin__json_set_path(object, "model", model);
+    bad |= akin__json_set_path(object, "input", input);
+    bad |= set_text(object, "format", report->format);
+    bad |= set_count(object, "rows", report->rows);
+    bad |= set_count(object, "added", report->added);
+    bad |= set_count(object, "updated", report->updated);
+    bad |= set_count(object, "unchanged", report->unchanged);
+    bad |= set_count(object, "missing", report->missing);
+    bad |= set_count(object, "compared", report->compared);
+    bad |= set(object, "cosine_min",
+               report->compared ? json_real(report->cosine_min) : json_null());
     return whole(object, bad);
 }
 
@@ -370,13 +429,32 @@ json_t *akin__json_file(const akin_model_file *file)
     return whole(object, bad);
 }
 
-json_t *akin__json_verdict(const char *model, const char *reason, json_t *files)
+json_t *akin__json_figure(const akin_figure *figure)
+{
+    json_t *object = json_object();
+    const bool known = !figure->skipped;
+    int bad = set_text(object, "figure", figure->name);
+    bad |= set(object, "holds",
+               known ? json_boolean(figure->difference <= figure->limit)
+                     : json_null());
+    bad |= set(object, "difference",
+               known ? json_real(figure->difference) : json_null());
+    bad |= set(object, "limit", known ? json_real(figure->limit) : json_null());
+    bad |= set_text(object, "skipped", figure->skipped);
+    return whole(object, bad);
+}
+
+json_t *akin__json_verdict(const char *model, const char *reason, json_t *files,
+                           int published, json_t *figures)
 {
     json_t *object = json_object();
     int bad = set_text(object, "model", model);
     bad |= set(object, "whole", json_boolean(!reason));
     bad |= set_text(object, "reason", reason);
     bad |= set(object, "files", files);
+    bad |= set(object, "published",
+               published < 0 ? json_null() : json_boolean(published));
+    bad |= set(object, "figures", figures);
     return whole(object, bad);
 }
 

@@ -44,14 +44,25 @@ int akin__json_problem(json_t *array, const char *problem, const char *path);
 json_t *akin__json_check(const char *index, const akin_check_report *report,
                          bool repaired, json_t *problems);
 
-/* What export wrote; `paths` is NULL where no file names the rows. */
+/* What export wrote; `paths` and `ids` are NULL where no such file is beside.
+ */
 json_t *akin__json_export(const char *index, const char *model,
                           const char *format, const char *output,
-                          const char *paths, uint64_t rows);
+                          const char *paths, const char *ids, uint64_t rows);
+json_t *akin__json_pgvector(const char *index, const char *model,
+                            const akin_pgvector_report *report);
+
+/* What import did with the file `input`. */
+json_t *akin__json_import(const char *index, const char *model,
+                          const char *input, const akin_import_report *report);
 
 /* One line of embed; vector [dim]. */
 json_t *akin__json_vector(const char *path, const char *model, size_t dim,
                           const float *vector);
+/* The same of a text, and what the model reads of it; ids [count]. */
+json_t *akin__json_text(const char *text, const char *model, size_t dim,
+                        const float *vector);
+json_t *akin__json_tokens(const char *text, const int32_t *ids, size_t count);
 
 /* docs/models.md: one element of model list's "models". */
 json_t *akin__json_entry(const akin_model_entry *entry);
@@ -64,10 +75,12 @@ json_t *akin__json_folder(const char *model, const char *folder,
 /* One file of model verify. */
 json_t *akin__json_file(const akin_model_file *file);
 
-/* One element of model verify's "models"; `files`, taken, are of
- * akin__json_file. */
-json_t *akin__json_verdict(const char *model, const char *reason,
-                           json_t *files);
+/* One element of model verify's "models"; `files` and `figures`, taken, are of
+ * akin__json_file and akin__json_figure. `published`: 1, 0, or -1 when it was
+ * not looked at. */
+json_t *akin__json_verdict(const char *model, const char *reason, json_t *files,
+                           int published, json_t *figures);
+json_t *akin__json_figure(const akin_figure *figure);
 
 /* One line of bench, and one of bench --accuracy. */
 json_t *akin__json_speed(const struct akin__speed *speed);

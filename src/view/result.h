@@ -23,7 +23,8 @@ struct akin__answers {
         const char *model;
         const akin_match *match; /* [found], best first */
         size_t found;
-    } * ranking; /* [models] */
+        size_t offset; /* better ones that were left out */
+    } * ranking;       /* [models] */
 };
 
 /* What was done, or would be, with the copy of a group that is not kept. */

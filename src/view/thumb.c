@@ -140,15 +140,13 @@ static akin_status write_jpeg(struct akin__thumb *thumb,
 }
 
 akin_status akin__thumb_read(struct akin__thumb *thumb, const char *path,
-                             uint32_t most, const akin_limits *limits,
+                             uint32_t most, akin_decoder *decoder,
                              akin_error *err)
 {
-    const akin_decode_options options = {.size = sizeof options,
-                                         .limits = limits};
     akin_image large = {0}, small = {0};
     akin_status status = AKIN_OK;
     memset(thumb, 0, sizeof *thumb);
-    AKIN_TRY(akin_image_read(&large, path, &options, NULL, err));
+    AKIN_TRY(akin_decoder_read(decoder, &large, path, NULL, err));
     const uint32_t longest =
         large.width > large.height ? large.width : large.height;
     small.width = thumb->width = shrunk(large.width, longest, most);
@@ -160,7 +158,6 @@ akin_status akin__thumb_read(struct akin__thumb *thumb, const char *path,
     status = write_jpeg(thumb, &small, err);
 out:
     akin__free(small.pixels);
-    akin_image_free(&large);
     return status;
 }
 

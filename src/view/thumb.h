@@ -20,11 +20,11 @@ struct akin__thumb {
 };
 
 /*
- * The picture at `path`, upright, no side longer than `most`. On
+ * The picture at `path` as the decoder gives it, no side longer than `most`. On
  * success akin__thumb_free it; on failure nothing is owned.
  */
 akin_status akin__thumb_read(struct akin__thumb *thumb, const char *path,
-                             uint32_t most, const akin_limits *limits,
+                             uint32_t most, akin_decoder *decoder,
                              akin_error *err);
 void akin__thumb_free(struct akin__thumb *thumb);
 
