@@ -69,6 +69,15 @@ static akin_status hopeless(const struct repair *r, const char *lost,
                       r->check.index->path, lost);
 }
 
+/* A tree that somebody made up may lead back to where it came from, for ever,
+ * but not if what it gives must grow. */
+static akin_status out_of_order(const struct repair *r, akin_error *err)
+{
+    return akin__fail(err, AKIN_ECORRUPT,
+                      "%s/catalog.db: records are out of order",
+                      r->check.index->path);
+}
+
 /* --------------------------------------------------------- models ------ */
 
 /* The row file of a model; a new one where it is missing. */
@@ -170,14 +179,18 @@ static akin_status copy_rows(struct repair *r, int64_t id, akin_error *why,
                              akin_error *err)
 {
     sqlite3_stmt *s = NULL;
+    int64_t last = INT64_MIN;
     bool row;
     akin_status status = akin__sql(
         &r->from, &s, why,
         "SELECT file, model, row, crc FROM rows WHERE file = ?", "i", id);
     while (!status) {
         status = akin__sql_step(&r->from, s, &row, why);
+        if (!status && row && sqlite3_column_int64(s, 1) <= last)
+            status = out_of_order(r, why);
         if (status || !row)
             break;
+        last = sqlite3_column_int64(s, 1);
         akin_error reason;
         status = row_holds(r, s, id, &reason);
         if (status) {
@@ -292,6 +305,8 @@ static akin_status probe(struct repair *r, int64_t id, akin_error *err)
         "SELECT * FROM files WHERE id > ? ORDER BY id LIMIT 1", "i", id);
     if (!status)
         status = akin__sql_step(&r->from, s, &row, err);
+    if (!status && row && sqlite3_column_int64(s, 0) <= id)
+        status = out_of_order(r, err);
     akin__sql_end(s);
     return status;
 }
@@ -340,6 +355,8 @@ static akin_status copy_files(struct repair *r, akin_error *err)
                            "i", last));
         while (row && !status) {
             status = akin__sql_step(&r->from, s, &row, err);
+            if (!status && row && sqlite3_column_int64(s, 0) <= last)
+                status = out_of_order(r, err);
             if (status || !row)
                 break;
             last = sqlite3_column_int64(s, 0);
@@ -359,62 +376,91 @@ out:
     return status;
 }
 
+/* Whether `now` comes after *before, which it then becomes. */
+static bool grows(char **before, const char *now)
+{
+    if (*before && strcmp(*before, now) >= 0)
+        return false;
+    akin__free(*before);
+    *before = akin__strdup(now);
+    return *before != NULL;
+}
+
+/* That the record of file `id`, stored as `path`, is lost, if it is. */
+static akin_status tell_if_lost(struct repair *r, int64_t id, const char *path,
+                                akin_error *err)
+{
+    sqlite3_stmt *s = NULL;
+    bool kept = true;
+    akin_status status =
+        akin__sql(&r->to, &s, err, "SELECT 1 FROM files WHERE id = ?", "i", id);
+    if (!status)
+        status = akin__sql_step(&r->to, s, &kept, err);
+    akin__sql_end(s);
+    if (!status && !kept) {
+        r->check.report->lost++;
+        akin__check_tell(&r->check, path, "its record is lost");
+    }
+    return status;
+}
+
 /* The paths of records that were lost, as far as the index of paths knows. */
 static akin_status name_lost(struct repair *r, akin_error *err)
 {
     sqlite3_stmt *s = NULL;
     const char *stored;
+    char *before = NULL;
     bool row;
-    akin_error ignored;
-    akin_status status = akin__sql(
-        &r->from, &s, &ignored, "SELECT path, id FROM files ORDER BY path", "");
-    while (!status) {
-        sqlite3_stmt *t = NULL;
-        bool kept = true;
-        status = akin__sql_step(&r->from, s, &row, &ignored);
-        if (status || !row || akin__sql_path(&r->from, s, 0, &stored, &ignored))
-            break;
-        status = akin__sql(&r->to, &t, err, "SELECT 1 FROM files WHERE id = ?",
-                           "i", sqlite3_column_int64(s, 1));
-        if (!status)
-            status = akin__sql_step(&r->to, t, &kept, err);
-        akin__sql_end(t);
-        if (status) {
-            akin__sql_end(s);
-            return status;
-        }
-        if (!kept) {
-            r->check.report->lost++;
-            akin__check_tell(&r->check, stored, "its record is lost");
-        }
-    }
+    akin_error end; /* of what can be read of it: no error of the repair's */
+    akin_status status = AKIN_OK;
+    if (akin__sql(&r->from, &s, &end,
+                  "SELECT path, id FROM files ORDER BY path", ""))
+        goto out;
+    while (!akin__sql_step(&r->from, s, &row, &end) && row &&
+           !akin__sql_path(&r->from, s, 0, &stored, &end) &&
+           grows(&before, stored))
+        AKIN_TRY(tell_if_lost(r, sqlite3_column_int64(s, 1), stored, err));
+out:
     akin__sql_end(s);
-    return AKIN_OK;
+    akin__free(before);
+    return status;
+}
+
+/* The roots up to what cannot be read; *why is empty when that is the end. */
+static akin_status copy_readable_roots(struct repair *r, akin_error *why,
+                                       akin_error *err)
+{
+    sqlite3_stmt *s = NULL;
+    const char *stored;
+    char *before = NULL;
+    bool row;
+    akin_status status = AKIN_OK;
+    if (akin__sql(&r->from, &s, why, "SELECT path FROM roots", ""))
+        goto out;
+    while (!akin__sql_step(&r->from, s, &row, why) && row &&
+           !akin__sql_path(&r->from, s, 0, &stored, why)) {
+        if (!grows(&before, stored)) {
+            out_of_order(r, why);
+            break;
+        }
+        AKIN_TRY(copy_record(
+            r, s, "INSERT OR IGNORE INTO roots VALUES(CAST(? AS BLOB))", err));
+    }
+out:
+    akin__sql_end(s);
+    akin__free(before);
+    return status;
 }
 
 static akin_status copy_roots(struct repair *r, akin_error *err)
 {
-    sqlite3_stmt *s = NULL;
-    bool row = true;
-    akin_error why;
-    akin_status status =
-        akin__sql(&r->from, &s, &why, "SELECT path FROM roots", "");
-    while (!status) {
-        status = akin__sql_step(&r->from, s, &row, &why);
-        if (status || !row)
-            break;
-        const akin_status copied = copy_record(
-            r, s, "INSERT OR IGNORE INTO roots VALUES(CAST(? AS BLOB))", err);
-        if (copied) {
-            akin__sql_end(s);
-            return copied;
-        }
-    }
-    akin__sql_end(s);
-    if (!damaged(status)) {
-        if (status)
-            *err = why;
+    akin_error why = {AKIN_OK, ""};
+    const akin_status status = copy_readable_roots(r, &why, err);
+    if (status || !why.code)
         return status;
+    if (!damaged(why.code)) {
+        *err = why;
+        return why.code;
     }
     akin__check_tell(&r->check, NULL,
                      "catalog.db: the list of folders cannot be read; "
@@ -592,11 +638,11 @@ static akin_status repair(struct repair *r, const char *path, akin_error *err)
                "%s: no memory", path);
     AKIN_TRY(remove_fresh(r, err));
     AKIN_TRY(open_catalogs(r, err));
-    for (size_t m = 0; m < AKIN__MAX_MODELS; m++)
-        AKIN_TRY(akin__codes_remove(index, m, err));
     AKIN_TRY(copy_all(r, err));
     akin__catalog_close(&r->from);
     akin__catalog_close(&r->to);
+    for (size_t m = 0; m < AKIN__MAX_MODELS; m++)
+        AKIN_TRY(akin__codes_remove(index, m, err));
     AKIN_TRY(put_in_place(r, err));
     akin__remove(r->headed, NULL);
     AKIN_TRY(make_codes(r, err));
