@@ -60,6 +60,16 @@ class Watched(living_test.Collection):
         counts.pop('skipped', None)
         return counts
 
+    def sums_to(self, want):
+        """That the next updates together count this. What lies in a new folder
+        is not watched before the first of them, and a file there that was
+        written less than a second before it waits for the second."""
+        sums = self.next()
+        while sums != want and sums['embedded'] < want['embedded']:
+            for name, count in self.next().items():
+                sums[name] = sums.get(name, 0) + count
+        self.assertEqual(sums, want)
+
     def hears(self, pattern):
         """Wait for a message."""
         end = time.monotonic() + LONG
@@ -115,7 +125,7 @@ class Watch(Watched):
         self.assertEqual(self.next(), {'renamed': 4, 'embedded': 0})
         shutil.copytree(self.path('other/winter'), self.path('photos/a/b'))
         shutil.copy(real_photo(8), self.path('photos/a/new.jpg'))
-        self.assertEqual(self.next(), {'added': 5, 'embedded': 1})
+        self.sums_to({'added': 5, 'embedded': 1})
         os.link(self.path('photos/a/new.jpg'), self.path('photos/link.jpg'))
         os.unlink(self.path('photos/a/b/1.jpg'))
         self.assertEqual(self.next(), {'added': 1, 'removed': 1,
