@@ -20,7 +20,8 @@
 enum kind {
     FLAG,
     TEXT,
-    COUNT,
+    COUNT, /* from 1 on */
+    SKIP,  /* the same from 0 on */
     MODEL,
     SAID,
     CHOICE,
@@ -55,7 +56,7 @@ static const struct known {
      offsetof(struct cli_values, action)},
     {"yes", 0, NULL, FLAG, offsetof(struct cli_values, yes)},
     {"top", 'k', "N", COUNT, offsetof(struct cli_values, k)},
-    {"offset", 0, "N", COUNT, offsetof(struct cli_values, search.offset)},
+    {"offset", 0, "N", SKIP, offsetof(struct cli_values, search.offset)},
     {"path", 0, "GLOB", TEXT, offsetof(struct cli_values, search.path)},
     {"taken", 0, "DATES", DATES,
      offsetof(struct cli_values, search.taken_least)},
@@ -237,12 +238,13 @@ int cli_wrong(const struct cli_values *values, const char *format, ...)
 static int take_count(struct cli_values *values, const struct known *option,
                       const char *text)
 {
+    const long least = option->kind == SKIP ? 0 : 1;
     char *end;
     errno = 0;
     const long number = strtol(text, &end, 10);
-    if (end == text || *end || errno || number < 1 || number > MOST_COUNT)
-        return cli_wrong(values, "--%s %s is no number from 1 to %d",
-                         option->name, text, MOST_COUNT);
+    if (end == text || *end || errno || number < least || number > MOST_COUNT)
+        return cli_wrong(values, "--%s %s is no number from %ld to %d",
+                         option->name, text, least, MOST_COUNT);
     *(size_t *)(void *)((char *)values + option->at) = (size_t)number;
     return 0;
 }
@@ -408,6 +410,7 @@ static int take(struct cli_values *values, const struct known *option,
     char *at = (char *)values + option->at;
     switch (option->kind) {
     case COUNT:
+    case SKIP:
         return take_count(values, option, text);
     case COSINE:
         return take_cosine(values, option, text);
