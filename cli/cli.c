@@ -7,6 +7,8 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/memory.h"
+#include "view/json.h"
 
 int cli_exit_code(enum cli_about about, akin_status status)
 {
@@ -53,6 +55,17 @@ int cli_no_memory(void)
 {
     cli_say("memory is short");
     return CLI_SYSTEM;
+}
+
+int cli_print_json(json_t *document)
+{
+    char *line = document ? akin__json_line(document) : NULL;
+    json_decref(document);
+    if (!line)
+        return cli_no_memory();
+    fputs(line, stdout);
+    akin__free(line);
+    return 0;
 }
 
 int cli_finish(int code)

@@ -6,6 +6,7 @@
 #define AKIN_CLI_CLI_H
 
 #include "akin.h"
+#include "base/json.h"
 
 /* The program of an akin_decoder: this one, also when it has been replaced on
  * the disc since it was started. */
@@ -35,6 +36,9 @@ int cli_fail(enum cli_about about, const akin_error *err);
 
 /* Say that memory is short; the exit code of that. */
 int cli_no_memory(void);
+
+/* Print `document`, taken, as a line; NULL: memory is short. An exit code. */
+int cli_print_json(json_t *document);
 
 /* Write out what is left of stdout: `code`, or CLI_SYSTEM when the results
  * did not all arrive. */

@@ -109,18 +109,6 @@ static int open_model(struct bench *b, const char *name, int precision,
     return b->called ? 0 : cli_no_memory();
 }
 
-/* A line of JSON of what is taken. */
-static int print_line(json_t *document)
-{
-    char *line = document ? akin__json_line(document) : NULL;
-    json_decref(document);
-    if (!line)
-        return cli_no_memory();
-    fputs(line, stdout);
-    akin__free(line);
-    return 0;
-}
-
 static int print_table(struct bench *b)
 {
     const struct akin__look look = cli_look(stdout);
@@ -216,7 +204,7 @@ static int print_speed(struct bench *b, int precision, const char *cpu,
         .gemm_share = rate_of(rounds, offsetof(akin_bench, gemm_share)).best,
         .memory_bytes = rounds->memory_bytes};
     if (b->values->json)
-        return print_line(akin__json_speed(&s));
+        return cli_print_json(akin__json_speed(&s));
     akin__table_cell(&b->table, s.model);
     akin__table_cell(&b->table, s.precision);
     akin__table_cell(&b->table, s.kernels);
@@ -339,7 +327,7 @@ static int print_truth(struct bench *b, const struct akin__truth *truth)
 {
     const akin_closeness *c = &truth->closeness;
     if (b->values->json)
-        return print_line(akin__json_truth(truth));
+        return cli_print_json(akin__json_truth(truth));
     akin__table_cell(&b->table, truth->model);
     akin__table_cell(&b->table, truth->precision);
     akin__table_cellf(&b->table, "%zu", c->images);

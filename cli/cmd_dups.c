@@ -119,17 +119,6 @@ static int act_on_group(struct dups *d, struct akin__copies *copies,
 
 /* ----------------------------------------------------------- telling --- */
 
-static int print_json(json_t *object)
-{
-    char *line = object ? akin__json_line(object) : NULL;
-    json_decref(object);
-    if (!line)
-        return cli_no_memory();
-    fputs(line, stdout);
-    akin__free(line);
-    return 0;
-}
-
 /* The document up to its groups; they follow one by one, for they may be
  * many. */
 static int print_head(const struct dups *d)
@@ -289,7 +278,7 @@ static int tell_group(struct dups *d, size_t at)
     if (d->values->json) {
         if (at)
             printf(",");
-        const int printed = print_json(akin__json_copies(&copies));
+        const int printed = cli_print_json(akin__json_copies(&copies));
         code = code ? code : printed;
     } else {
         const int printed = print_group(d, &copies);

@@ -91,17 +91,6 @@ static uint64_t rows_of(const akin_index_info *info, const char *model)
     return 0;
 }
 
-static int print_json(json_t *object)
-{
-    char *line = object ? akin__json_line(object) : NULL;
-    json_decref(object);
-    if (!line)
-        return cli_no_memory();
-    fputs(line, stdout);
-    akin__free(line);
-    return 0;
-}
-
 static int write_file(const struct cli_values *values, akin_index *index,
                       const char *path, const char *model, size_t format,
                       uint64_t rows)
@@ -117,8 +106,8 @@ static int write_file(const struct cli_values *values, akin_index *index,
         formats[format].ids ? akin__format("%s.ids.csv", values->output) : NULL;
     int code = 0;
     if (values->json)
-        code = print_json(akin__json_export(path, model, values->format,
-                                            values->output, paths, ids, rows));
+        code = cli_print_json(akin__json_export(
+            path, model, values->format, values->output, paths, ids, rows));
     else
         cli_say("wrote %s%s%s%s%s", values->output, paths ? " and " : "",
                 paths ? paths : "", ids ? " and " : "", ids ? ids : "");
@@ -155,7 +144,7 @@ static int write_table(const struct cli_values *values, akin_index *index,
     if (status)
         return cli_fail(ABOUT_OUTPUT, &err);
     if (values->json)
-        return print_json(akin__json_pgvector(path, model, &r));
+        return cli_print_json(akin__json_pgvector(path, model, &r));
     printf("%s, table %s: %s added, %s updated, %s removed, %s unchanged\n",
            r.server, r.table, akin__thousands(added, r.added),
            akin__thousands(updated, r.updated),

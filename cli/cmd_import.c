@@ -79,13 +79,7 @@ static int print_json(const struct import *m)
 {
     json_t *object = akin__json_import(m->path, m->models.name[0],
                                        m->values->word[0], &m->report);
-    char *line = object ? akin__json_line(object) : NULL;
-    json_decref(object);
-    if (!line)
-        return cli_no_memory();
-    fputs(line, stdout);
-    akin__free(line);
-    return 0;
+    return cli_print_json(object);
 }
 
 static void print_summary(const struct import *m)

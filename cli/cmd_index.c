@@ -142,13 +142,11 @@ static int print_json(struct update *u)
                                         .model = u->models.name};
     json_t *object = akin__json_update(&update, u->failed, u->warnings);
     u->failed = u->warnings = NULL; /* taken */
-    char *line = object && !u->out_of_memory ? akin__json_line(object) : NULL;
-    json_decref(object);
-    if (!line)
+    if (u->out_of_memory) {
+        json_decref(object);
         return cli_no_memory();
-    fputs(line, stdout);
-    akin__free(line);
-    return 0;
+    }
+    return cli_print_json(object);
 }
 
 /* What a run that came to its end is called. */

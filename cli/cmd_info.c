@@ -44,14 +44,11 @@ static int print_json(const char *path, akin_index *index,
         return code;
     }
     json_t *object = akin__json_info(path, info, remarks.list);
-    char *line =
-        object && !remarks.out_of_memory ? akin__json_line(object) : NULL;
-    json_decref(object);
-    if (!line)
+    if (remarks.out_of_memory) {
+        json_decref(object);
         return cli_no_memory();
-    fputs(line, stdout);
-    akin__free(line);
-    return 0;
+    }
+    return cli_print_json(object);
 }
 
 /* Enough of a fingerprint to tell two apart. */

@@ -52,13 +52,7 @@ struct search {
 static int print_json(const struct akin__answers *answers)
 {
     json_t *object = akin__json_answers(answers);
-    char *line = object ? akin__json_line(object) : NULL;
-    json_decref(object);
-    if (!line)
-        return cli_no_memory();
-    fputs(line, stdout);
-    akin__free(line);
-    return 0;
+    return cli_print_json(object);
 }
 
 /* The models' answers side by side, a rank a row. */

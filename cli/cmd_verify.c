@@ -69,14 +69,11 @@ static int print_json(const struct check *check, const char *path,
                       const akin_check_report *report, bool repaired)
 {
     json_t *object = akin__json_check(path, report, repaired, check->problems);
-    char *line =
-        object && !check->out_of_memory ? akin__json_line(object) : NULL;
-    json_decref(object);
-    if (!line)
+    if (check->out_of_memory) {
+        json_decref(object);
         return cli_no_memory();
-    fputs(line, stdout);
-    akin__free(line);
-    return 0;
+    }
+    return cli_print_json(object);
 }
 
 /* `repairs`: problems that were mended leave the index whole. */
