@@ -8,7 +8,7 @@ akin_status akin__page_open(struct akin__page *page, const char *path,
                             const char *heading, const char *title,
                             akin_decoder *decoder, akin_error *err)
 {
-    akin_status status = akin__page_begin(page, path, title, "", decoder, err);
+    akin_status status = akin__page_begin(page, path, title, decoder, err);
     if (status)
         return status;
     akin__page_text(page, "<header><h1>");

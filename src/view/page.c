@@ -165,8 +165,8 @@ void akin__page_name(struct akin__page *page, const char *path)
 }
 
 akin_status akin__page_begin(struct akin__page *page, const char *path,
-                             const char *title, const char *style,
-                             akin_decoder *decoder, akin_error *err)
+                             const char *title, akin_decoder *decoder,
+                             akin_error *err)
 {
     memset(page, 0, sizeof *page);
     page->decoder = decoder;
@@ -174,7 +174,6 @@ akin_status akin__page_begin(struct akin__page *page, const char *path,
     if (status)
         return status;
     akin__page_text(page, head);
-    akin__page_text(page, style);
     akin__page_text(page, "</style>\n<title>akin: ");
     akin__page_escaped(page, title);
     akin__page_text(page, "</title>\n");

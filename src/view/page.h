@@ -20,13 +20,12 @@ struct akin__page {
 
 /*
  * Begin the page at `path`; the file there stays until akin__page_commit. The
- * rules of `style` (CSS) come after those of every page. The decoder lives as
- * long as the page. After a failed begin, a commit or a drop nothing is left
- * to free.
+ * decoder lives as long as the page. After a failed begin, a commit or a drop
+ * nothing is left to free.
  */
 akin_status akin__page_begin(struct akin__page *page, const char *path,
-                             const char *title, const char *style,
-                             akin_decoder *decoder, akin_error *err);
+                             const char *title, akin_decoder *decoder,
+                             akin_error *err);
 akin_status akin__page_commit(struct akin__page *page, akin_error *err);
 void akin__page_drop(struct akin__page *page);
 
