@@ -226,7 +226,7 @@ static void add_worst(const struct akin__report *report, size_t m,
         akin__text_addf(text, i ? "; " : "worst: ");
         akin__edit_words(text, &report->edit[worst[i]]);
         akin__text_addf(
-            text, " %s",
+            text, " (%s)",
             akin__percent(words, akin__edit_share(report, m, worst[i])));
     }
     if (count)
