@@ -9,7 +9,7 @@
 #include "view/meter.h"
 #include "view/report_page.h"
 
-enum { LEFT = 56, RIGHT = 466, TOP = 14, FLOOR = 284, SIZE_X = 480 };
+enum { LEFT = 74, RIGHT = 452, TOP = 14, FLOOR = 284, SIZE_X = 480 };
 
 /* One axis: what value lies at which place. */
 struct axis {
@@ -177,8 +177,7 @@ static void add_curve_table(struct akin__page *page,
                             const struct akin__report *report)
 {
     akin__words words;
-    akin__page_text(page, "<details><summary>The curves in numbers</summary>\n"
-                          "<div class=\"scroll\" tabindex=\"0\" role=\"region\""
+    akin__page_text(page, "<div class=\"scroll\" tabindex=\"0\" role=\"region\""
                           " aria-label=\"The curves in numbers\"><table>"
                           "<caption>Best precision at a recall or beyond; a "
                           "dash: it is not reached</caption>"
@@ -198,7 +197,7 @@ static void add_curve_table(struct akin__page *page,
                                                               tenth / 10.0)));
         akin__page_text(page, "</tr>\n");
     }
-    akin__page_text(page, "</tbody></table></div></details>\n");
+    akin__page_text(page, "</tbody></table></div>\n");
 }
 
 void akin__chart_curves(struct akin__page *page,
@@ -206,7 +205,7 @@ void akin__chart_curves(struct akin__page *page,
 {
     const struct axis x = {0, 1, LEFT, RIGHT}, y = {0, 1, FLOOR, TOP};
     akin__words words;
-    akin__page_text(page, "<figure class=\"plot\">\n");
+    akin__page_text(page, "<div class=\"plots\">\n<figure class=\"plot\">\n");
     begin(page, "pr");
     akin__page_text(page, "<title id=\"pr-t\">Precision by recall</title>\n"
                           "<desc id=\"pr-d\">");
@@ -239,6 +238,7 @@ void akin__chart_curves(struct akin__page *page,
     add_curve_legend(page, report);
     akin__page_text(page, "</figure>\n");
     add_curve_table(page, report);
+    akin__page_text(page, "</div>\n");
 }
 
 /* ------------------------------------------------------------ histograms -- */

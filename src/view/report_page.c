@@ -25,9 +25,21 @@ static void close_section(struct akin__page *page)
     akin__page_text(page, "</section>\n");
 }
 
+/* What `words` holds, which is freed; a number and its sign stay in one line.
+ */
 static void add_words(struct akin__page *page, struct akin__text *words)
 {
-    akin__page_escaped(page, words->length ? words->bytes : "");
+    char none[] = "", *from = words->length ? words->bytes : none;
+    for (char *at = from; *at; at++) {
+        if (at > from && *at == ' ' && at[1] &&
+            (strchr("%<=", at[1]) || strchr("<=", at[-1]))) {
+            *at = 0;
+            akin__page_escaped(page, from);
+            akin__page_text(page, "&#160;");
+            from = at + 1;
+        }
+    }
+    akin__page_escaped(page, from);
     page->text.failed = page->text.failed || words->failed;
     akin__text_free(words);
 }
@@ -52,6 +64,14 @@ static void add_machine(struct akin__page *page,
         akin__page_text(page, "<br>");
         akin__page_escaped(page, report->date);
     }
+}
+
+static bool any_time(const struct akin__report *report)
+{
+    bool any = akin__stages_known(&report->stages);
+    for (size_t m = 0; m < report->models; m++)
+        any = any || akin__stages_known(&report->model[m].stages);
+    return any;
 }
 
 static void add_head(struct akin__page *page, const struct akin__report *report)
@@ -286,6 +306,7 @@ static void add_summary(struct akin__page *page,
 static void add_pair(struct akin__page *page, const struct akin__report *report,
                      const struct akin__comparison *c)
 {
+    struct akin__text sure = {0};
     akin__words words;
     char n[2][32];
     akin__page_text(page, "<tr role=\"row\"><th role=\"rowheader\" "
@@ -308,7 +329,8 @@ static void add_pair(struct akin__page *page, const struct akin__report *report,
                     akin__thousands(n[0], c->only_a),
                     akin__thousands(n[1], c->only_b));
     akin__page_text(page, "<td role=\"cell\" data-label=\"how sure\">");
-    akin__page_escaped(page, akin__sureness(words, c->p));
+    akin__text_addf(&sure, "%s", akin__sureness(words, c->p));
+    add_words(page, &sure);
     if (*c->test) {
         akin__page_text(page, "<small>");
         akin__page_escaped(page, c->test);
@@ -359,6 +381,8 @@ static void add_edit_row(struct akin__page *page,
         queries += edit[e].queries;
     akin__page_text(page, part ? "<tr class=\"part\"><th scope=\"row\">"
                                : "<tr><th scope=\"row\">");
+    if (part && strspn(edit->strength, "0123456789") == strlen(edit->strength))
+        akin__page_text(page, "strength ");
     akin__page_escaped(page, part ? edit->strength : edit->kind);
     if (!part && count == 1 && *edit->strength) {
         akin__page_text(page, ", ");
@@ -452,7 +476,7 @@ static void add_time_row(struct akin__page *page, const char *name,
     akin__page_text(page, "</th>");
     for (size_t s = 0; s < AKIN__STAGES; s++) {
         const char *stage;
-        const double seconds = akin__stage(stages, s, &stage);
+        const double seconds = akin__stage_of(stages, s, &stage);
         akin__text_addf(&page->text,
                         "<td role=\"cell\" data-label=\"%s\" class=\"n\">%s"
                         "</td>",
@@ -464,6 +488,8 @@ static void add_time_row(struct akin__page *page, const char *name,
 static void add_times(struct akin__page *page,
                       const struct akin__report *report)
 {
+    if (!any_time(report))
+        return;
     open_section(page, "time", "Time",
                  "Stages as the work of all threads together, the total by the "
                  "clock. What models share stands in the last row.");
@@ -474,7 +500,7 @@ static void add_times(struct akin__page *page,
                           "role=\"columnheader\" scope=\"col\">model</th>");
     for (size_t s = 0; s < AKIN__STAGES; s++) {
         const char *stage;
-        akin__stage(&report->stages, s, &stage);
+        akin__stage_of(&report->stages, s, &stage);
         akin__text_addf(&page->text,
                         "<th role=\"columnheader\" scope=\"col\" "
                         "class=\"n\">%s</th>",

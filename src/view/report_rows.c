@@ -10,9 +10,10 @@ enum {
     OPEN = 2   /* models whose errors are unfolded */
 };
 
-/* A picture with what it is above its name; `words` are plain text. */
+/* A picture with what it is above its name, and what was done to it below;
+ * `words` are plain text. */
 static void add_tile(struct akin__page *page, const char *path,
-                     const char *kind, const char *words)
+                     const char *kind, const char *words, const char *edit)
 {
     akin__text_addf(&page->text, "<figure class=\"%s\">", kind);
     if (path)
@@ -24,6 +25,7 @@ static void add_tile(struct akin__page *page, const char *path,
     akin__page_text(page, "</b>");
     if (path)
         akin__page_name(page, path);
+    akin__page_escaped(page, edit);
     akin__page_text(page, "</figcaption></figure>\n");
 }
 
@@ -46,7 +48,8 @@ static void add_given(struct akin__page *page,
                  right ? "\xe2\x9c\x93 right " : "",
                  akin__score_words(score, given->answer[i].score));
         akin__page_text(page, "<li>");
-        add_tile(page, given->answer[i].path, right ? "hit" : "other", words);
+        add_tile(page, given->answer[i].path, right ? "hit" : "other", words,
+                 "");
         akin__page_text(page, "</li>\n");
     }
     akin__page_text(page, given->count ? "</ol></section>\n" : "</section>\n");
@@ -63,9 +66,9 @@ static void add_example(struct akin__page *page,
         akin__page_escaped(page, example->edit);
     }
     akin__page_text(page, "</h4>\n<div>");
-    add_tile(page, example->query, "query", "query");
+    add_tile(page, example->query, "query", "query", "");
     if (example->truth)
-        add_tile(page, example->truth, "truth", "right answer");
+        add_tile(page, example->truth, "truth", "right answer", "");
     akin__page_text(page, "</div></section>\n");
     add_given(page, report, report->first, &example->given[0]);
     if (report->first != report->second)
@@ -117,12 +120,11 @@ static void add_miss(struct akin__page *page, const struct akin__miss *miss)
 {
     akin__words score;
     char words[2 * AKIN__WORDS], rank[32];
-    akin__page_text(page, "<article class=\"miss\">");
-    akin__page_text(page, "<div>");
-    add_tile(page, miss->query, "query", "query");
+    akin__page_text(page, "<article class=\"miss\"><div>");
+    add_tile(page, miss->query, "query", "query", miss->edit);
     snprintf(words, sizeof words, "answer %s",
              akin__score_words(score, miss->answer_score));
-    add_tile(page, miss->answer, "other", words);
+    add_tile(page, miss->answer, "other", words, "");
     if (!miss->truth)
         snprintf(words, sizeof words, "no right one");
     else if (miss->rank)
@@ -130,15 +132,9 @@ static void add_miss(struct akin__page *page, const struct akin__miss *miss)
                  akin__score_words(score, miss->truth_score),
                  akin__thousands(rank, miss->rank));
     else
-        snprintf(words, sizeof words, "right, not among the answers");
-    add_tile(page, miss->truth, "truth", words);
-    akin__page_text(page, "</div>");
-    if (*miss->edit) {
-        akin__page_text(page, "<p>");
-        akin__page_escaped(page, miss->edit);
-        akin__page_text(page, "</p>");
-    }
-    akin__page_text(page, "</article>\n");
+        snprintf(words, sizeof words, "right, not found");
+    add_tile(page, miss->truth, "truth", words, "");
+    akin__page_text(page, "</div></article>\n");
 }
 
 static akin_status add_misses(struct akin__page *page, const char *words,

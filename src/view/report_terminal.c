@@ -171,7 +171,7 @@ static void add_times(const struct akin__report *report,
     akin__table_column(&table, "", AKIN__PATH);
     for (size_t s = 0; s < AKIN__STAGES; s++) {
         const char *name;
-        akin__stage(&report->stages, s, &name);
+        akin__stage_of(&report->stages, s, &name);
         akin__table_column(&table, name, AKIN__RIGHT);
     }
     for (size_t m = 0; m <= report->models; m++) {
@@ -183,7 +183,8 @@ static void add_times(const struct akin__report *report,
         akin__table_cell(&table, all ? "all together" : report->model[m].name);
         for (size_t s = 0; s < AKIN__STAGES; s++)
             akin__table_cell(
-                &table, akin__stage_words(words, akin__stage(stages, s, NULL)));
+                &table,
+                akin__stage_words(words, akin__stage_of(stages, s, NULL)));
     }
     render(&table, look, text);
 }
@@ -226,7 +227,7 @@ static void add_worst(const struct akin__report *report, size_t m,
         akin__text_addf(text, i ? "; " : "worst: ");
         akin__edit_words(text, &report->edit[worst[i]]);
         akin__text_addf(
-            text, " %s",
+            text, " (%s)",
             akin__percent(words, akin__edit_share(report, m, worst[i])));
     }
     if (count)

@@ -307,8 +307,8 @@ size_t akin__worst_edits(const struct akin__report *report, size_t model,
 
 /* ---------------------------------------------------------------- stages -- */
 
-double akin__stage(const struct akin__stages *stages, size_t at,
-                   const char **name)
+double akin__stage_of(const struct akin__stages *stages, size_t at,
+                      const char **name)
 {
     const struct {
         const char *name;
@@ -327,7 +327,7 @@ double akin__stage(const struct akin__stages *stages, size_t at,
 bool akin__stages_known(const struct akin__stages *stages)
 {
     for (size_t at = 0; at < AKIN__STAGES; at++) {
-        if (!isnan(akin__stage(stages, at, NULL)))
+        if (!isnan(akin__stage_of(stages, at, NULL)))
             return true;
     }
     return false;

@@ -54,8 +54,8 @@ size_t akin__report_kinds(const struct akin__report *report);
 
 /* The seconds of stage `at`, and its name; AKIN__STAGES of them. */
 enum { AKIN__STAGES = 6 };
-double akin__stage(const struct akin__stages *stages, size_t at,
-                   const char **name);
+double akin__stage_of(const struct akin__stages *stages, size_t at,
+                      const char **name);
 /* Whether anything of it is known. */
 bool akin__stages_known(const struct akin__stages *stages);
 
