@@ -31,6 +31,9 @@ struct cli_values {
     size_t k;       /* 0: not given */
     size_t threads; /* 0: not given */
     size_t whiten;  /* 0: not given */
+    int layout;     /* 0: not given; else one more than an akin_eval_layout */
+    const char *truth, *query_list, *reference_list; /* of a set */
+    size_t reference_count, seed;                    /* 0: not given */
     /* 0: not given; else an akin_pool, and one more than an akin_exif, an
      * akin_precision and an akin_decode */
     int pool, exif, precision, decode;
@@ -40,7 +43,7 @@ struct cli_values {
     akin_limits limits;         /* what a picture may cost; zero: not given */
     unsigned precisions;        /* bit p: --precision said akin_precision p */
     bool exact, json, strict, retry, normalize, errors, offline, accuracy, yes,
-        watch, forget, score_norm, intervals;
+        watch, forget, score_norm, intervals, terminal;
     char *const *word; /* [words]: what is no option */
     size_t words;
 };
