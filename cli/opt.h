@@ -27,8 +27,11 @@ struct cli_values {
     const char *to, *table, *paths, *root;
     const char **text; /* [texts], each a --text */
     size_t texts;
-    size_t k;       /* 0: not given */
-    size_t threads; /* 0: not given */
+    size_t k;           /* 0: not given */
+    size_t threads;     /* 0: not given */
+    size_t seed, count; /* 0: not given */
+    const char *edits;
+    double distractors; /* below 0: not given */
     /* 0: not given; else an akin_pool, and one more than an akin_exif, an
      * akin_precision and an akin_decode */
     int pool, exif, precision, decode;

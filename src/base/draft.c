@@ -49,8 +49,7 @@ out:
 
 akin_status akin__draft_place(struct akin__draft *draft, akin_error *err)
 {
-    const akin_status status =
-        akin__rename(draft->file.path, draft->path, err);
+    const akin_status status = akin__rename(draft->file.path, draft->path, err);
     if (!status)
         akin__file_close(&draft->file);
     akin__draft_drop(draft);
