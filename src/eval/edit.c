@@ -66,7 +66,7 @@ static const struct range scales[] = {{500, 650}, {250, 350}, {80, 140}},
 static const struct range angles[] = {{30, 120}, {150, 400}, {500, 1300}},
                           sides[] = {{800, 880}, {580, 680}, {360, 440}},
                           overlays[] = {{680, 800}, {440, 560}, {240, 320}},
-                          letters[] = {{50, 70}, {85, 110}, {120, 150}};
+                          letters[] = {{50, 65}, {75, 90}, {95, 120}};
 
 static int32_t drawn(struct akin__dice *dice, const struct range *ranges,
                      int strength)
@@ -173,7 +173,7 @@ static void plan_steps(struct akin__recipe *recipe, struct akin__dice *dice,
             continue;
         struct akin__edit *edit = &recipe->step[recipe->steps++];
         edit->kind = order[i];
-        edit->strength = akin__dice_from(dice, 1, strength < 3 ? strength : 2);
+        edit->strength = akin__dice_from(dice, 1, strength);
         wanted--;
     }
 }
