@@ -10,6 +10,7 @@
 #include "commands.h"
 #include "terminal.h"
 #include "view/json.h"
+#include "view/json_eval.h"
 #include "view/meter.h"
 
 /* Of the photos; DISC21 has four distractors for each copy among its queries,

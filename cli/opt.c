@@ -227,7 +227,7 @@ static void print_group(const char *above,
 {
     printf("usage: akin %sCOMMAND\n\ncommands:\n", above);
     for (; *table; table++)
-        printf("  %-9s %s\n", (*table)->name, (*table)->summary);
+        printf("  %-11s %s\n", (*table)->name, (*table)->summary);
     printf("\nakin %sCOMMAND --help says how to use each.\n", above);
 }
 

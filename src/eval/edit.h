@@ -57,6 +57,9 @@ uint64_t akin__dice_next(struct akin__dice *dice);
 /* From `least` to `most`, both included. */
 int32_t akin__dice_from(struct akin__dice *dice, int32_t least, int32_t most);
 
+/* The sine of `tenths` of a degree, in 16 fractional bits. */
+int32_t akin__sine(int32_t tenths);
+
 enum { AKIN__EDIT_VALUES = 6 };
 struct akin__edit {
     enum akin__edit_kind kind; /* never AKIN__EDIT_COMBINED */

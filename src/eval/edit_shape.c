@@ -12,16 +12,21 @@ static akin_status no_memory(akin_error *err)
     return akin__fail(err, AKIN_ENOMEM, "no memory for a picture");
 }
 
+/* `permille` of `side`, but so that `length` pixels follow. */
+static uint32_t begin(uint32_t side, uint32_t length, int32_t permille)
+{
+    const uint32_t at = (side * (uint32_t)permille + WHOLE / 2) / WHOLE;
+    return at < side - length ? at : side - length;
+}
+
 akin_status akin__edit_crop(const struct akin__edit *edit,
                             struct akin__easel *easel, akin_error *err)
 {
     akin_image *now = &easel->now;
     const uint32_t width = akin__part_of(now->width, edit->value[0]);
     const uint32_t height = akin__part_of(now->height, edit->value[1]);
-    const uint32_t left =
-        (now->width - width) * (uint32_t)edit->value[2] / WHOLE;
-    const uint32_t top =
-        (now->height - height) * (uint32_t)edit->value[3] / WHOLE;
+    const uint32_t left = begin(now->width, width, edit->value[2]);
+    const uint32_t top = begin(now->height, height, edit->value[3]);
     akin_image fresh = akin__easel_fresh(easel, width, height);
     if (!fresh.pixels)
         return no_memory(err);
@@ -59,31 +64,6 @@ akin_status akin__edit_flip(const struct akin__edit *edit,
 }
 
 /* ------------------------------------------------------------- rotate -- */
-
-/*
- * sin(degrees / 10) in 16 fractional bits: Taylor's row of eight terms, whose
- * error on [0, pi / 2] is below 1e-8. The C library's sin is not the same on
- * all machines.
- */
-static int32_t sine(int32_t tenths)
-{
-    const double quarter = 1.5707963267948966;
-    int32_t sign = 1;
-    tenths = (tenths % 3600 + 3600) % 3600;
-    if (tenths >= 1800) {
-        sign = -1;
-        tenths -= 1800;
-    }
-    if (tenths > 900)
-        tenths = 1800 - tenths;
-    const double x = tenths / 900.0 * quarter;
-    double term = x, sum = x;
-    for (int i = 1; i < 8; i++) {
-        term = term * x * x / (2 * i * (2 * i + 1)) * -1;
-        sum += term;
-    }
-    return sign * (int32_t)(sum * ONE + 0.5);
-}
 
 /* The pixel of `image` at column x of row y, those at the edge going on. */
 static const uint8_t *clamped(const akin_image *image, int64_t x, int64_t y)
@@ -126,7 +106,8 @@ akin_status akin__edit_rotate(const struct akin__edit *edit,
 {
     static const uint8_t fills[] = {0, 255, 128};
     const akin_image *now = &easel->now;
-    const int32_t s = sine(edit->value[0]), c = sine(edit->value[0] + 900);
+    const int32_t s = akin__sine(edit->value[0]),
+                  c = akin__sine(edit->value[0] + 900);
     akin_image fresh =
         akin__easel_fresh(easel, span(now->width, now->height, c, s),
                           span(now->height, now->width, c, s));

@@ -22,16 +22,6 @@ struct mix {
     int64_t of[3][3], plus;
 };
 
-/* Permille of cosine and sine of `tenths` of a degree, by the parabola that
- * meets them at 0, 90 and 180 degrees and errs by 6 %: hues need no more. */
-static int64_t wave(int32_t tenths)
-{
-    tenths = (tenths % 3600 + 3600) % 3600;
-    const int64_t half = tenths % 1800;
-    const int64_t height = 4 * half * (1800 - half) * WHOLE / (1800 * 1800);
-    return tenths < 1800 ? height : -height;
-}
-
 /*
  * Hue and saturation as SVG's feColorMatrix has them (SVG 1.1, 15.10), in
  * permille: grey stays grey, and how light it is stays about the same. Then
@@ -42,7 +32,8 @@ static struct mix mix_of(const int32_t value[4])
     static const int32_t light[3] = {213, 715, 72};
     static const int32_t turn[3][3] = {
         {-213, -715, 928}, {143, 140, -283}, {-787, 715, 72}};
-    const int64_t c = wave(value[3] + 900), s = wave(value[3]);
+    const int64_t c = (int64_t)akin__sine(value[3] + 900) * WHOLE / 65536;
+    const int64_t s = (int64_t)akin__sine(value[3]) * WHOLE / 65536;
     int64_t hue[3][3];
     struct mix mix;
     for (int i = 0; i < 3; i++)

@@ -395,26 +395,6 @@ json_t *akin__json_import(const char *index, const char *model,
     return whole(object, bad);
 }
 
-json_t *akin__json_made_copies(const char *folder, const char *to,
-                               const akin_eval_copies_report *report,
-                               json_t *failed, json_t *warnings)
-{
-    json_t *object = json_object();
-    int bad = akin__json_set_path(object, "folder", folder);
-    bad |= akin__json_set_path(object, "set", to);
-    bad |= set_count(object, "photos", report->photos);
-    bad |= set_count(object, "references", report->references);
-    bad |= set_count(object, "distractors", report->distractors);
-    bad |= set_count(object, "queries", report->queries);
-    bad |= set_count(object, "made", report->made);
-    bad |= set_count(object, "same", report->same);
-    bad |= set_count(object, "skipped", report->skipped);
-    bad |= set(object, "failed", failed);
-    bad |= set(object, "warnings", warnings);
-    bad |= set(object, "seconds", seconds(report->seconds));
-    return whole(object, bad);
-}
-
 json_t *akin__json_entry(const akin_model_entry *entry)
 {
     const int there = *entry->folder != 0;

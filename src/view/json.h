@@ -9,7 +9,6 @@
 #include <stdbool.h>
 
 #include "akin.h"
-#include "akin_eval.h"
 #include "base/json.h"
 #include "view/result.h"
 
@@ -56,12 +55,6 @@ json_t *akin__json_pgvector(const char *index, const char *model,
 /* What import did with the file `input`. */
 json_t *akin__json_import(const char *index, const char *model,
                           const char *input, const akin_import_report *report);
-
-/* What make-copies made; `failed` and `warnings` are arrays of
- * akin__json_remark; both are taken. */
-json_t *akin__json_made_copies(const char *folder, const char *to,
-                               const akin_eval_copies_report *report,
-                               json_t *failed, json_t *warnings);
 
 /* One line of embed; vector [dim]. */
 json_t *akin__json_vector(const char *path, const char *model, size_t dim,
