@@ -85,11 +85,8 @@ const struct akin__ground *
 akin__copies_ground(const struct akin__copies *c, size_t photo,
                     const struct akin__recipe *recipe);
 
-/* "SET/images/references/R00007.jpg" and "SET/images/queries/Q00042.jpg",
- * allocated; NULL when memory is short. */
-char *akin__copies_reference(const struct akin__copies *c, size_t photo);
-char *akin__copies_query(const struct akin__copies *c, size_t query);
-/* Whether they are there and whole. */
+/* Whether "SET/images/references/R00007.jpg" and "SET/images/queries/
+ * Q00042.jpg" are there and whole. */
 bool akin__copies_have_reference(const struct akin__copies *c, size_t photo);
 bool akin__copies_have_query(const struct akin__copies *c, size_t query);
 /* Put them there. */

@@ -21,13 +21,14 @@ enum { BLOCK = 1 << 20 };
 
 /* -------------------------------------------------------------- names -- */
 
-char *akin__copies_reference(const struct akin__copies *c, size_t photo)
+/* Allocated; NULL when memory is short. */
+static char *reference_path(const struct akin__copies *c, size_t photo)
 {
     return akin__format("%s/images/references/R%0*zu.%s", c->set, c->digits,
                         photo, c->photo[photo].suffix);
 }
 
-char *akin__copies_query(const struct akin__copies *c, size_t query)
+static char *query_path(const struct akin__copies *c, size_t query)
 {
     return akin__format("%s/images/queries/Q%0*zu.jpg", c->set, c->digits,
                         query);
@@ -37,7 +38,7 @@ char *akin__copies_query(const struct akin__copies *c, size_t query)
 
 bool akin__copies_have_reference(const struct akin__copies *c, size_t photo)
 {
-    char *path = akin__copies_reference(c, photo);
+    char *path = reference_path(c, photo);
     struct stat st;
     const bool there = path && !akin__stat(path, &st, NULL) &&
                        (uint64_t)st.st_size == c->photo[photo].bytes;
@@ -58,7 +59,7 @@ static bool is_whole(const struct akin__file *file)
 
 bool akin__copies_have_query(const struct akin__copies *c, size_t query)
 {
-    char *path = akin__copies_query(c, query);
+    char *path = query_path(c, query);
     struct akin__file file;
     bool there = false;
     if (path && !akin__file_open(&file, path, AKIN__READ, NULL)) {
@@ -75,7 +76,7 @@ akin_status akin__copies_put_query(const struct akin__copies *c, size_t query,
                                    const void *bytes, size_t count,
                                    akin_error *err)
 {
-    char *path = akin__copies_query(c, query);
+    char *path = query_path(c, query);
     struct akin__draft draft;
     akin_status status = AKIN_OK;
     AKIN_CHECK(path, err, AKIN_ENOMEM, "%s: no memory", c->set);
@@ -132,7 +133,7 @@ akin_status akin__copies_put_reference(const struct akin__copies *c,
                                        size_t photo, akin_error *err)
 {
     const char *from = c->photo[photo].path;
-    char *path = akin__copies_reference(c, photo);
+    char *path = reference_path(c, photo);
     akin_status status = AKIN_OK;
     AKIN_CHECK(path, err, AKIN_ENOMEM, "%s: no memory", c->set);
     AKIN_TRY(akin__remove(path, err));

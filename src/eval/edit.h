@@ -155,9 +155,6 @@ struct akin__box {
     int32_t left, top, width, height;
 };
 void akin__paint_box(akin_image *image, struct akin__box box, uint32_t rgb);
-void akin__paint_disc(akin_image *image, struct akin__box box, uint32_t rgb);
-void akin__paint_image(akin_image *image, int32_t left, int32_t top,
-                       const akin_image *what);
 /* Words of the dice's choice in capitals of `height` pixels, as many as go into
  * `width` but at most `most`; how wide they became. */
 int32_t akin__paint_words(akin_image *image, int32_t left, int32_t top,

@@ -43,7 +43,7 @@ void akin__paint_box(akin_image *image, struct akin__box box, uint32_t rgb)
 }
 
 /* The ellipse in the box. */
-void akin__paint_disc(akin_image *image, struct akin__box box, uint32_t rgb)
+static void paint_disc(akin_image *image, struct akin__box box, uint32_t rgb)
 {
     const struct akin__box in = within(image, box);
     const int64_t w = box.width, h = box.height;
@@ -56,8 +56,8 @@ void akin__paint_disc(akin_image *image, struct akin__box box, uint32_t rgb)
         }
 }
 
-void akin__paint_image(akin_image *image, int32_t left, int32_t top,
-                       const akin_image *what)
+static void paint_image(akin_image *image, int32_t left, int32_t top,
+                        const akin_image *what)
 {
     const struct akin__box in =
         within(image, (struct akin__box){left, top, (int32_t)what->width,
@@ -119,13 +119,13 @@ akin_status akin__edit_overlay(const struct akin__edit *edit,
     if (!fresh.pixels)
         return akin__fail(err, AKIN_ENOMEM, "no memory for a picture");
     if (ground)
-        akin__paint_image(&fresh, 0, 0, ground);
+        paint_image(&fresh, 0, 0, ground);
     else
         paint_plain(&fresh, edit->dice);
     const int32_t left = (int32_t)(width - easel->now.width);
     const int32_t top = (int32_t)(height - easel->now.height);
-    akin__paint_image(&fresh, left * edit->value[1] / WHOLE,
-                      top * edit->value[2] / WHOLE, &easel->now);
+    paint_image(&fresh, left * edit->value[1] / WHOLE,
+                top * edit->value[2] / WHOLE, &easel->now);
     akin__easel_turn(easel, &fresh);
     return AKIN_OK;
 }
@@ -163,9 +163,8 @@ static void paint_head(struct screen *screen, int32_t left, int32_t top,
 {
     static const uint32_t faces[] = {0xe0663a, 0x3a7de0, 0x3aa55d, 0x9c4fd0};
     const int32_t u = screen->unit;
-    akin__paint_disc(&screen->image,
-                     (struct akin__box){left, top + u, 4 * u, 4 * u},
-                     faces[akin__dice_from(&screen->dice, 0, 3)]);
+    paint_disc(&screen->image, (struct akin__box){left, top + u, 4 * u, 4 * u},
+               faces[akin__dice_from(&screen->dice, 0, 3)]);
     akin__paint_words(&screen->image, left + 5 * u, top + u, width - 5 * u, u,
                       2, screen->theme.text, &screen->dice);
     akin__paint_words(&screen->image, left + 5 * u, top + 7 * u / 2,
@@ -177,10 +176,9 @@ static void paint_buttons(struct screen *screen, int32_t left, int32_t top)
 {
     const int32_t u = screen->unit;
     for (int i = 0; i < 3; i++)
-        akin__paint_disc(
-            &screen->image,
-            (struct akin__box){left + 4 * i * u, top + u, 2 * u, 2 * u},
-            i ? screen->theme.weak : 0xe0245e);
+        paint_disc(&screen->image,
+                   (struct akin__box){left + 4 * i * u, top + u, 2 * u, 2 * u},
+                   i ? screen->theme.weak : 0xe0245e);
 }
 
 /* A window around the picture and nothing else: a bar above, one below. */
@@ -195,12 +193,12 @@ static void paint_window(struct screen *screen, const akin_image *picture)
                     (struct akin__box){0, height - 2 * u, width, 2 * u},
                     screen->theme.bar);
     for (int i = 0; i < 3; i++)
-        akin__paint_disc(&screen->image,
-                         (struct akin__box){u + 2 * i * u, u, u, u}, lamps[i]);
+        paint_disc(&screen->image, (struct akin__box){u + 2 * i * u, u, u, u},
+                   lamps[i]);
     akin__paint_words(&screen->image, width / 3, u, width / 2, u, 3,
                       screen->theme.text, &screen->dice);
-    akin__paint_image(&screen->image, (width - (int32_t)picture->width) / 2,
-                      3 * u, picture);
+    paint_image(&screen->image, (width - (int32_t)picture->width) / 2, 3 * u,
+                picture);
 }
 
 /* A contribution to a feed: head, picture as wide as the screen, buttons, text,
@@ -217,8 +215,8 @@ static void paint_feed(struct screen *screen, const akin_image *picture)
                       screen->theme.text, &screen->dice);
     paint_head(screen, u, top, width);
     top += 6 * u;
-    akin__paint_image(&screen->image, (width - (int32_t)picture->width) / 2,
-                      top, picture);
+    paint_image(&screen->image, (width - (int32_t)picture->width) / 2, top,
+                picture);
     top += (int32_t)picture->height;
     paint_buttons(screen, u, top);
     top = paint_lines(screen, u, top + 4 * u, width - 2 * u, 3,
@@ -244,7 +242,7 @@ static void paint_page(struct screen *screen, const akin_image *picture)
                       screen->theme.text, &screen->dice);
     int32_t top =
         paint_lines(screen, left, 8 * u, room, 3, screen->theme.text) + u;
-    akin__paint_image(&screen->image, left, top, picture);
+    paint_image(&screen->image, left, top, picture);
     top += (int32_t)picture->height + u;
     paint_buttons(screen, left, top);
     paint_lines(screen, left, top + 5 * u, room, 40, screen->theme.text);
