@@ -117,15 +117,6 @@ out:
 
 /* ---------------------------------------------------------------- embed -- */
 
-static int stopped(struct eval_run *run)
-{
-    cli_meter_clear(&run->meter);
-    cli_say("stopped; what is done is kept in %s, and the same command goes "
-            "on from there",
-            run->folder);
-    return CLI_STOPPED + cli_stopped();
-}
-
 /* The index of the run and its models, as akin index opens them. */
 static int open_index(struct eval_run *run, const char *path, bool fresh)
 {
@@ -167,7 +158,7 @@ static int embed(struct eval_run *run, bool fresh)
         return cli_fail(ABOUT_INDEX, &err);
     if (keep_times(run, fresh, &report, &stages, &other))
         return cli_fail(ABOUT_OUTPUT, &other);
-    return status ? stopped(run) : 0;
+    return status ? eval_stopped(run) : 0;
 }
 
 /* --------------------------------------------------------------- models -- */

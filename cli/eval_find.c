@@ -20,6 +20,15 @@ static int show(void *context, const char *what, uint64_t done, uint64_t whole)
     return cli_stopped();
 }
 
+int eval_stopped(struct eval_run *run)
+{
+    cli_meter_clear(&run->meter);
+    cli_say("stopped; what is done is kept in %s, and the same command goes "
+            "on from there",
+            run->folder);
+    return CLI_STOPPED + cli_stopped();
+}
+
 /* ------------------------------------------------------------- vectors -- */
 
 static akin_status whiten(const akin_eval_whitener *whitener, float **vectors,
@@ -236,7 +245,7 @@ int eval_find(struct eval_run *run, float *queries, float *references,
 out:
     free_vectors(&v);
     if (status == AKIN_ECANCELLED && cli_stopped())
-        return CLI_STOPPED + cli_stopped();
+        return eval_stopped(run);
     return status ? cli_fail(ABOUT_OUTPUT, &err) : 0;
 }
 

@@ -281,6 +281,30 @@ static struct akin__miss miss_of(const struct view *v, uint32_t q)
         .rank = m->rank[q] == AKIN_EVAL_NONE ? 0 : m->rank[q] + 1};
 }
 
+/* Where the truth of each stands among all references. */
+static akin_status find_places(const struct view *v, struct akin__miss *miss,
+                               const uint32_t *query, size_t count,
+                               akin_error *err)
+{
+    akin_eval_pair pair[EVAL_MISSES];
+    uint32_t place[EVAL_MISSES];
+    size_t of[EVAL_MISSES], pairs = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (!miss[i].truth)
+            continue;
+        of[pairs] = i;
+        pair[pairs++] = (akin_eval_pair){query[i], v->run->truth[query[i]]};
+    }
+    if (!pairs)
+        return AKIN_OK;
+    const akin_status status =
+        akin_eval_places(v->run->set, v->queries, v->references, v->dim, pair,
+                         pairs, (int)v->run->values->threads, place, err);
+    for (size_t i = 0; !status && i < pairs; i++)
+        miss[of[i]].rank = place[i] == AKIN_EVAL_NONE ? 0 : place[i] + 1;
+    return status;
+}
+
 struct sure {
     double score;
     uint32_t query;
@@ -299,6 +323,7 @@ static akin_status find_sure(const struct view *v, akin_error *err)
 {
     struct eval_model *m = v->m;
     struct sure *sure = akin__alloc(v->run->info.queries, sizeof *sure);
+    uint32_t query[EVAL_MISSES];
     size_t count = 0;
     if (!sure)
         return akin__fail(err, AKIN_ENOMEM, "memory is short");
@@ -308,29 +333,12 @@ static akin_status find_sure(const struct view *v, akin_error *err)
     }
     if (count)
         qsort(sure, count, sizeof *sure, by_score);
-    for (size_t i = 0; i < count && i < EVAL_MISSES; i++)
-        m->sure[m->sures++] = miss_of(v, sure[i].query);
+    for (; m->sures < count && m->sures < EVAL_MISSES; m->sures++) {
+        query[m->sures] = sure[m->sures].query;
+        m->sure[m->sures] = miss_of(v, query[m->sures]);
+    }
     akin__free(sure);
-    return AKIN_OK;
-}
-
-/* Where the truth of a miss stands among all references. */
-static akin_status find_places(const struct view *v, const uint32_t *chosen,
-                               akin_error *err)
-{
-    akin_eval_pair pair[EVAL_MISSES];
-    uint32_t place[EVAL_MISSES];
-    struct eval_model *m = v->m;
-    if (v->run->info.labels)
-        return AKIN_OK;
-    for (size_t i = 0; i < m->misses; i++)
-        pair[i] = (akin_eval_pair){chosen[i], v->run->truth[chosen[i]]};
-    const akin_status status =
-        akin_eval_places(v->run->set, v->queries, v->references, v->dim, pair,
-                         m->misses, (int)v->run->values->threads, place, err);
-    for (size_t i = 0; !status && i < m->misses; i++)
-        m->missed[i].rank = place[i] == AKIN_EVAL_NONE ? 0 : place[i] + 1;
-    return status;
+    return find_places(v, m->sure, query, m->sures, err);
 }
 
 /* Queries whose first answer is not the right one. */
@@ -352,7 +360,7 @@ static akin_status find_missed(const struct view *v, akin_error *err)
     for (size_t i = 0; i < m->misses; i++)
         m->missed[i] = miss_of(v, chosen[i]);
     akin__free(missed);
-    return m->misses ? find_places(v, chosen, err) : AKIN_OK;
+    return find_places(v, m->missed, chosen, m->misses, err);
 }
 
 akin_status eval_look(struct eval_run *run, struct eval_model *m,

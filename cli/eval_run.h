@@ -99,6 +99,8 @@ size_t eval_choose(const struct eval_run *run, uint32_t *queries, size_t count,
  */
 int eval_find(struct eval_run *run, float *queries, float *references,
               float *train, size_t trained, size_t dim);
+/* Say that what is done is kept; the exit code of a signal. */
+int eval_stopped(struct eval_run *run);
 /* The histogram, the curve and the errors of a model whose predictions are
  * known; queries and references are its vectors, as they were compared. */
 akin_status eval_look(struct eval_run *run, struct eval_model *model,

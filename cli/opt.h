@@ -28,12 +28,15 @@ struct cli_values {
     const char *queries, *references, *train; /* files of vectors */
     const char **text;                        /* [texts], each a --text */
     size_t texts;
-    size_t k;       /* 0: not given */
-    size_t threads; /* 0: not given */
-    size_t whiten;  /* 0: not given */
-    int layout;     /* 0: not given; else one more than an akin_eval_layout */
+    size_t k;           /* 0: not given */
+    size_t threads;     /* 0: not given */
+    size_t whiten;      /* 0: not given */
+    size_t seed, count; /* 0: not given */
+    const char *edits;
+    double distractors; /* below 0: not given */
+    int layout; /* 0: not given; else one more than an akin_eval_layout */
     const char *truth, *query_list, *reference_list; /* of a set */
-    size_t reference_count, seed;                    /* 0: not given */
+    size_t reference_count;                          /* 0: not given */
     /* 0: not given; else an akin_pool, and one more than an akin_exif, an
      * akin_precision and an akin_decode */
     int pool, exif, precision, decode;
