@@ -17,6 +17,7 @@ PART, all of them without it, in this order:
   text      CLIP's text tower against ONNX Runtime, padded (text.py)
   search    the nearest of a million vectors against FAISS and usearch, and what
             ten million cost (search.py)
+  eval      which model finds edited copies, against a perceptual hash (eval.py)
 
 Each part measures its contenders in turns; read the ratios, not the rates of
 one part beside those of another. With --json a line for each figure, with its
@@ -80,9 +81,15 @@ def search(told):
     return script('search.py', *['--json'] * told.json, *quick * told.quick)
 
 
+def evaluate(told):
+    return script('eval.py', told.folder, *['--json'] * told.json,
+                  *['--quick', '--count', '3'] * told.quick)
+
+
 PARTS = {part.__name__: part
          for part in (gemm, network, accuracy, article, photo, dups, text,
                       search)}
+PARTS['eval'] = evaluate
 
 
 def documents(text):
