@@ -58,7 +58,7 @@ static json_t *stages_of(const struct akin__stages *stages)
     int bad = 0;
     for (size_t at = 0; at < AKIN__STAGES; at++) {
         const char *name;
-        const double seconds = akin__stage(stages, at, &name);
+        const double seconds = akin__stage_seconds(stages, at, &name);
         bad |= set(object, name, number(seconds));
     }
     return whole(object, bad);

@@ -96,11 +96,12 @@ static void add_head(struct akin__page *page, const struct akin__report *report)
     akin__page_text(page, "<a href=\"#examples\">Examples</a>");
     if (report->edits)
         akin__page_text(page, "<a href=\"#edits\">Edits</a>");
-    akin__page_text(page,
-                    "<a href=\"#curves\">Curves</a>"
-                    "<a href=\"#scores\">Scores</a>"
-                    "<a href=\"#errors\">Errors</a>"
-                    "<a href=\"#time\">Time</a></nav></header>\n<main>\n");
+    akin__page_text(page, "<a href=\"#curves\">Curves</a>"
+                          "<a href=\"#scores\">Scores</a>"
+                          "<a href=\"#errors\">Errors</a>");
+    if (any_time(report))
+        akin__page_text(page, "<a href=\"#time\">Time</a>");
+    akin__page_text(page, "</nav></header>\n<main>\n");
 }
 
 /* --------------------------------------------------------------- summary -- */
@@ -476,7 +477,7 @@ static void add_time_row(struct akin__page *page, const char *name,
     akin__page_text(page, "</th>");
     for (size_t s = 0; s < AKIN__STAGES; s++) {
         const char *stage;
-        const double seconds = akin__stage(stages, s, &stage);
+        const double seconds = akin__stage_seconds(stages, s, &stage);
         akin__text_addf(&page->text,
                         "<td role=\"cell\" data-label=\"%s\" class=\"n\">%s"
                         "</td>",
@@ -500,7 +501,7 @@ static void add_times(struct akin__page *page,
                           "role=\"columnheader\" scope=\"col\">model</th>");
     for (size_t s = 0; s < AKIN__STAGES; s++) {
         const char *stage;
-        akin__stage(&report->stages, s, &stage);
+        akin__stage_seconds(&report->stages, s, &stage);
         akin__text_addf(&page->text,
                         "<th role=\"columnheader\" scope=\"col\" "
                         "class=\"n\">%s</th>",

@@ -150,9 +150,10 @@ static const char narrow[] =
     "  dl { grid-template-columns: 1fr; gap: 0; } dd { margin-bottom: 8px; }\n"
     "  .cards caption { display: block; } .cards .n + td:not(.n) { padding:\n"
     "  0; } .share { min-width: 56px; } .bar { min-width: 48px; }\n"
-    "  th, td { padding-right: 8px; } .n + :not(.n) { padding-left: 8px; }\n"
+    "  table { font-size: 13px; } th, td { padding-right: 6px; }\n"
+    "  .n + :not(.n) { padding-left: 6px; }\n"
     "  tr.part th { padding-left: 8px; }\n"
-    "  .kind th { min-width: 92px; font-size: 13px; }\n"
+    "  .kind th { min-width: 84px; }\n"
     "  .cards tbody th { position: static; } }\n"
     "@media print { main > section { break-inside: avoid-page; } }\n";
 
