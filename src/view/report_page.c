@@ -218,9 +218,10 @@ static void add_models(struct akin__page *page,
                     "<div class=\"scroll\" tabindex=\"0\" role=\"region\" "
                     "aria-label=\"Figures of the models\">"
                     "<table class=\"cards\" role=\"table\"><caption>Each "
-                    "figure with its 95 % interval below it; the best in bold"
-                    "</caption><thead role=\"rowgroup\"><tr role=\"row\">"
-                    "<th role=\"columnheader\" scope=\"col\">model</th>");
+                    "figure with its 95 % interval below it");
+    akin__page_text(page, report->models > 1 ? "; the best in bold" : "");
+    akin__page_text(page, "</caption><thead role=\"rowgroup\"><tr role=\"row\">"
+                          "<th role=\"columnheader\" scope=\"col\">model</th>");
     for (size_t at = 0; at < FIGURES; at++) {
         figure_of(&report->model[0], at, &name);
         if (is_shown(report, at))
