@@ -178,7 +178,7 @@ class Pages(unittest.TestCase):
         elif path[-1] in ('answer_score', 'truth_score', 'threshold_at_p90',
                           'score'):
             seen.append((path, f'{value:.3f}'))
-        elif path[-1].startswith('difference'):
+        elif path[-1] in ('difference', 'interval'):
             seen.append((path, f'{100 * value:+.1f}'))
         elif 'seconds' in path:
             seen.append((path, f'{value:.2f} s' if value < 10 else
@@ -282,9 +282,10 @@ class Documents(unittest.TestCase):
             json.loads(make(kind, 'json'), parse_constant=never)
         empty = json.loads(make('empty', 'json'))
         model = empty['models'][0]
-        for key in ('accuracy', 'accuracy_95', 'uAP', 'recall_at_p90', 'dim',
+        for key in ('accuracy', 'uAP', 'recall_at_p90', 'dim',
                     'threshold_at_p90', 'images_per_second', 'histogram'):
             self.assertIsNone(model[key], key)
+        self.assertEqual(set(model['intervals'].values()), {None})
         self.assertEqual(set(empty['seconds'].values()), {None})
 
     def test_names_of_any_bytes_keep_them(self):

@@ -143,16 +143,21 @@ static int is(json_t *object, const char *key, double want)
     return isnan(want) ? json_is_null(value) : json_number_value(value) == want;
 }
 
+static void expect_interval(json_t *interval, const struct akin__figure *want)
+{
+    EXPECT(isnan(want->low)
+               ? json_is_null(interval)
+               : json_number_value(json_array_get(interval, 0)) == want->low &&
+                     json_number_value(json_array_get(interval, 1)) ==
+                         want->high);
+}
+
 static void expect_figure(json_t *object, const char *key,
                           const struct akin__figure *want)
 {
-    char interval[64];
-    snprintf(interval, sizeof interval, "%s_95", key);
     EXPECT(is(object, key, want->value));
-    EXPECT(isnan(want->low)
-               ? json_is_null(json_object_get(object, interval))
-               : json_number_value(at(object, interval, 0)) == want->low &&
-                     json_number_value(at(object, interval, 1)) == want->high);
+    expect_interval(json_object_get(json_object_get(object, "intervals"), key),
+                    want);
 }
 
 static void expect_model(json_t *object, const struct akin__report_model *model)
@@ -204,7 +209,9 @@ static void expect_rest(json_t *document, const struct akin__report *report)
     for (size_t i = 0; i < report->comparisons; i++) {
         const struct akin__comparison *c = &report->comparison[i];
         json_t *comparison = at(document, "comparisons", i);
-        expect_figure(comparison, "difference", &c->difference);
+        EXPECT(is(comparison, "difference", c->difference.value));
+        expect_interval(json_object_get(comparison, "interval"),
+                        &c->difference);
         EXPECT(is(comparison, "p", c->p));
         EXPECT(is(comparison, "only_a", (double)c->only_a));
         EXPECT(is(comparison, "only_b", (double)c->only_b));

@@ -179,7 +179,7 @@ static void add_figure(struct akin__page *page,
                     best ? "<span class=\"off\"> (best)</span>" : "");
     if (*akin__interval(words, figure))
         akin__text_addf(&page->text, "<small>%s</small>", words);
-    if (figure == &model->recall_p90 && !isnan(model->threshold_p90))
+    if (figure == &model->recall_p90 && isfinite(model->threshold_p90))
         akin__text_addf(&page->text, "<small>from %s on</small>",
                         akin__score_words(words, model->threshold_p90));
     if (at == 0)

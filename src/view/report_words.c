@@ -101,7 +101,7 @@ const char *akin__stage_words(akin__words text, double seconds)
 
 const char *akin__score_words(akin__words text, double score)
 {
-    if (isnan(score))
+    if (!isfinite(score))
         snprintf(text, AKIN__WORDS, AKIN__UNKNOWN);
     else
         snprintf(text, AKIN__WORDS, "%.3f", score);
