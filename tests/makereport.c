@@ -47,7 +47,7 @@ static int json(const char *kind)
 static int terminal(const char *kind, int count, char **rest)
 {
     const size_t width = strtoul(rest[0], NULL, 10);
-    const struct akin__look look = {width, width > 0};
+    const struct akin__look look = {width, width > 0 && !getenv("NO_COLOR")};
     struct akin__text text = {0};
     akin_decoder *decoder = NULL;
     akin_error err;

@@ -7,6 +7,9 @@
 
 #include "base/text.h"
 
+/* "libchafa 1.12.4", or "" in a build without it. */
+const char *akin__draw_library(void);
+
 /* Pixels of a cell of the terminal, as they are drawn: 1 : 2, as usual. */
 enum { AKIN__CELL_WIDTH = 8, AKIN__CELL_HEIGHT = 16 };
 

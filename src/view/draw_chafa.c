@@ -8,7 +8,6 @@
 
 #include "view/config.h"
 #include "view/draw.h"
-#include "view/report.h"
 
 const char *akin__draw_library(void)
 {
@@ -58,6 +57,8 @@ static ChafaCanvasConfig *config_of(ChafaTermInfo *terminal, unsigned columns,
         config, colour ? colours_of(terminal) : CHAFA_CANVAS_MODE_FGBG);
     chafa_canvas_config_set_pixel_mode(
         config, colour ? pixels_of(terminal) : CHAFA_PIXEL_MODE_SYMBOLS);
+    if (!colour) /* shades as patterns */
+        chafa_canvas_config_set_dither_mode(config, CHAFA_DITHER_MODE_ORDERED);
     return config;
 }
 

@@ -1,6 +1,5 @@
 /* Pictures in a terminal in a build without libchafa: none. */
 #include "view/draw.h"
-#include "view/report.h"
 
 const char *akin__draw_library(void)
 {

@@ -12,6 +12,9 @@
 
 static const char head[] =
     "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n"
+    /* Names are escaped; should one ever not be, nothing of it runs. */
+    "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src "
+    "'none'; style-src 'unsafe-inline'; img-src data:\">\n"
     "<meta name=\"viewport\" content=\"width=device-width, "
     "initial-scale=1\">\n"
     "<style>\n"
@@ -25,7 +28,8 @@ static const char head[] =
     "body { background: var(--page); color: var(--text); font: 15px/1.45\n"
     "  system-ui, sans-serif; padding: 28px clamp(12px, 3vw, 40px); }\n"
     "header, article { max-width: 1400px; margin: 0 auto 20px; }\n"
-    "h1 { font-size: 22px; font-weight: 650; letter-spacing: -0.01em; }\n"
+    "h1 { font-size: 22px; font-weight: 650; letter-spacing: -0.01em;\n"
+    "  overflow-wrap: anywhere; }\n"
     "header p { color: var(--soft); overflow-wrap: anywhere; }\n"
     "article { display: grid; grid-template-columns: 210px 1fr; gap: 28px;\n"
     "  background: var(--card); border: 1px solid var(--line);\n"

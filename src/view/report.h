@@ -167,7 +167,4 @@ void akin__report_terminal(const struct akin__report *report,
                            const struct akin__look *look, akin_decoder *decoder,
                            struct akin__text *text);
 
-/* "libchafa 1.12.4", or "" in a build without it. */
-const char *akin__draw_library(void);
-
 #endif

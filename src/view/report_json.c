@@ -44,12 +44,27 @@ static json_t *interval_of(const struct akin__figure *figure)
     return json_pack("[o, o]", number(figure->low), number(figure->high));
 }
 
-/* object[key], and the interval beside it. */
-static int set_figure(json_t *object, const char *key, const char *interval,
-                      const struct akin__figure *figure)
+/* The figures of a model, and their intervals as akin eval score has them. */
+static int set_figures(json_t *object, const struct akin__report_model *model)
 {
-    return set(object, key, number(figure->value)) |
-           set(object, interval, interval_of(figure));
+    const struct {
+        const char *name;
+        const struct akin__figure *figure;
+    } all[] = {{"accuracy", &model->accuracy},
+               {"top3", &model->top3},
+               {"uAP", &model->uap},
+               {"recall_at_p90", &model->recall_p90},
+               {"recall_at_1", &model->recall_1},
+               {"recall_at_10", &model->recall_10},
+               {"mAP", &model->map}};
+    json_t *intervals = json_object();
+    int bad = 0;
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        bad |= set(object, all[i].name, number(all[i].figure->value));
+        bad |= set(intervals, all[i].name, interval_of(all[i].figure));
+    }
+    bad |= set(object, "threshold_at_p90", number(model->threshold_p90));
+    return bad | set(object, "intervals", intervals);
 }
 
 static json_t *stages_of(const struct akin__stages *stages)
@@ -58,7 +73,7 @@ static json_t *stages_of(const struct akin__stages *stages)
     int bad = 0;
     for (size_t at = 0; at < AKIN__STAGES; at++) {
         const char *name;
-        const double seconds = akin__stage_of(stages, at, &name);
+        const double seconds = akin__stage_seconds(stages, at, &name);
         bad |= set(object, name, number(seconds));
     }
     return whole(object, bad);
@@ -124,17 +139,7 @@ static json_t *model_of(const struct akin__report_model *model)
     bad |= set_text(object, "measure", model->measure);
     bad |= set(object, "dim", model->dim ? count_of(model->dim) : json_null());
     bad |= set(object, "floor", json_boolean(model->floor));
-    bad |= set_figure(object, "accuracy", "accuracy_95", &model->accuracy);
-    bad |= set_figure(object, "top3", "top3_95", &model->top3);
-    bad |= set_figure(object, "uAP", "uAP_95", &model->uap);
-    bad |= set_figure(object, "recall_at_p90", "recall_at_p90_95",
-                      &model->recall_p90);
-    bad |= set(object, "threshold_at_p90", number(model->threshold_p90));
-    bad |=
-        set_figure(object, "recall_at_1", "recall_at_1_95", &model->recall_1);
-    bad |= set_figure(object, "recall_at_10", "recall_at_10_95",
-                      &model->recall_10);
-    bad |= set_figure(object, "mAP", "mAP_95", &model->map);
+    bad |= set_figures(object, model);
     bad |= set(object, "images_per_second", number(model->images_per_second));
     bad |= set(object, "seconds", stages_of(&model->stages));
     bad |= set(object, "curve", curve_of(model));
@@ -183,8 +188,8 @@ static json_t *comparison_of(const struct akin__report *report,
     bad |= akin__json_set_path(object, "b", report->model[comparison->b].name);
     bad |= set_text(object, "figure", comparison->figure);
     bad |= set_text(object, "test", comparison->test);
-    bad |= set_figure(object, "difference", "difference_95",
-                      &comparison->difference);
+    bad |= set(object, "difference", number(comparison->difference.value));
+    bad |= set(object, "interval", interval_of(&comparison->difference));
     bad |= set(object, "p", number(comparison->p));
     bad |= set(object, "only_a", count_of(comparison->only_a));
     bad |= set(object, "only_b", count_of(comparison->only_b));

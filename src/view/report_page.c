@@ -96,11 +96,12 @@ static void add_head(struct akin__page *page, const struct akin__report *report)
     akin__page_text(page, "<a href=\"#examples\">Examples</a>");
     if (report->edits)
         akin__page_text(page, "<a href=\"#edits\">Edits</a>");
-    akin__page_text(page,
-                    "<a href=\"#curves\">Curves</a>"
-                    "<a href=\"#scores\">Scores</a>"
-                    "<a href=\"#errors\">Errors</a>"
-                    "<a href=\"#time\">Time</a></nav></header>\n<main>\n");
+    akin__page_text(page, "<a href=\"#curves\">Curves</a>"
+                          "<a href=\"#scores\">Scores</a>"
+                          "<a href=\"#errors\">Errors</a>");
+    if (any_time(report))
+        akin__page_text(page, "<a href=\"#time\">Time</a>");
+    akin__page_text(page, "</nav></header>\n<main>\n");
 }
 
 /* --------------------------------------------------------------- summary -- */
@@ -178,7 +179,7 @@ static void add_figure(struct akin__page *page,
                     best ? "<span class=\"off\"> (best)</span>" : "");
     if (*akin__interval(words, figure))
         akin__text_addf(&page->text, "<small>%s</small>", words);
-    if (figure == &model->recall_p90 && !isnan(model->threshold_p90))
+    if (figure == &model->recall_p90 && isfinite(model->threshold_p90))
         akin__text_addf(&page->text, "<small>from %s on</small>",
                         akin__score_words(words, model->threshold_p90));
     if (at == 0)
@@ -217,9 +218,10 @@ static void add_models(struct akin__page *page,
                     "<div class=\"scroll\" tabindex=\"0\" role=\"region\" "
                     "aria-label=\"Figures of the models\">"
                     "<table class=\"cards\" role=\"table\"><caption>Each "
-                    "figure with its 95 % interval below it; the best in bold"
-                    "</caption><thead role=\"rowgroup\"><tr role=\"row\">"
-                    "<th role=\"columnheader\" scope=\"col\">model</th>");
+                    "figure with its 95 % interval below it");
+    akin__page_text(page, report->models > 1 ? "; the best in bold" : "");
+    akin__page_text(page, "</caption><thead role=\"rowgroup\"><tr role=\"row\">"
+                          "<th role=\"columnheader\" scope=\"col\">model</th>");
     for (size_t at = 0; at < FIGURES; at++) {
         figure_of(&report->model[0], at, &name);
         if (is_shown(report, at))
@@ -476,7 +478,7 @@ static void add_time_row(struct akin__page *page, const char *name,
     akin__page_text(page, "</th>");
     for (size_t s = 0; s < AKIN__STAGES; s++) {
         const char *stage;
-        const double seconds = akin__stage_of(stages, s, &stage);
+        const double seconds = akin__stage_seconds(stages, s, &stage);
         akin__text_addf(&page->text,
                         "<td role=\"cell\" data-label=\"%s\" class=\"n\">%s"
                         "</td>",
@@ -500,7 +502,7 @@ static void add_times(struct akin__page *page,
                           "role=\"columnheader\" scope=\"col\">model</th>");
     for (size_t s = 0; s < AKIN__STAGES; s++) {
         const char *stage;
-        akin__stage_of(&report->stages, s, &stage);
+        akin__stage_seconds(&report->stages, s, &stage);
         akin__text_addf(&page->text,
                         "<th role=\"columnheader\" scope=\"col\" "
                         "class=\"n\">%s</th>",

@@ -50,12 +50,12 @@ static void cell_of(struct akin__table *table, struct akin__text *words)
 static void add_counts(const struct akin__report *report,
                        struct akin__text *text)
 {
-    char n[4][32], set[1024];
-    akin__printable(set, sizeof set, report->set);
+    char n[4][32];
+    akin__add_printable(text, report->set);
     akin__text_addf(text,
-                    "%s: %s queries with a right answer, %s without, %s "
+                    ": %s queries with a right answer, %s without, %s "
                     "references",
-                    set, akin__thousands(n[0], report->positives),
+                    akin__thousands(n[0], report->positives),
                     akin__thousands(n[1], report->distractors),
                     akin__thousands(n[2], report->references));
     if (report->pairs != report->positives)
@@ -171,7 +171,7 @@ static void add_times(const struct akin__report *report,
     akin__table_column(&table, "", AKIN__PATH);
     for (size_t s = 0; s < AKIN__STAGES; s++) {
         const char *name;
-        akin__stage_of(&report->stages, s, &name);
+        akin__stage_seconds(&report->stages, s, &name);
         akin__table_column(&table, name, AKIN__RIGHT);
     }
     for (size_t m = 0; m <= report->models; m++) {
@@ -184,7 +184,7 @@ static void add_times(const struct akin__report *report,
         for (size_t s = 0; s < AKIN__STAGES; s++)
             akin__table_cell(
                 &table,
-                akin__stage_words(words, akin__stage_of(stages, s, NULL)));
+                akin__stage_words(words, akin__stage_seconds(stages, s, NULL)));
     }
     render(&table, look, text);
 }
@@ -240,10 +240,11 @@ static void add_errors(const struct akin__report *report,
     for (size_t m = 0; m < report->models; m++) {
         const struct akin__report_model *model = &report->model[m];
         struct akin__text words = {0};
-        char n[32], name[256];
-        akin__printable(name, sizeof name, model->name);
-        akin__text_addf(&words, "Errors of %s: %s true pairs not found first",
-                        name, akin__thousands(n, model->missed_all));
+        char n[32];
+        akin__text_addf(&words, "Errors of ");
+        akin__add_printable(&words, model->name);
+        akin__text_addf(&words, ": %s true pairs not found first",
+                        akin__thousands(n, model->missed_all));
         heading(text, look, words.failed ? "" : words.bytes);
         text->failed = text->failed || words.failed;
         akin__text_free(&words);
@@ -301,12 +302,12 @@ static void caption(struct akin__text *text, const struct strip *strip,
 }
 
 static void add_captions(const struct akin__example *example,
-                         const struct akin__example_answers *given,
+                         const struct akin__example_answers *given, bool again,
                          const struct strip *strip, struct akin__text *text)
 {
     akin__words score, words;
-    caption(text, strip, 0, "query");
-    caption(text, strip, 1, example->truth ? "right" : "");
+    caption(text, strip, 0, again ? "" : "query");
+    caption(text, strip, 1, again || !example->truth ? "" : "right");
     for (size_t i = 0; i < AKIN__REPORT_TOP; i++) {
         *words = 0;
         if (i < given->count)
@@ -317,6 +318,7 @@ static void add_captions(const struct akin__example *example,
     }
 }
 
+/* The query and the right answer stand in the first model's strip only. */
 static void add_strip(const struct akin__report *report,
                       const struct akin__example *example, size_t which,
                       struct strip *strip, const struct akin__look *look,
@@ -324,16 +326,15 @@ static void add_strip(const struct akin__report *report,
 {
     const struct akin__example_answers *given = &example->given[which];
     const unsigned columns = SLOTS * (strip->columns + 1);
-    char name[256];
     memset(strip->rgba, 0,
            (size_t)4 * columns * AKIN__CELL_WIDTH * strip->rows *
                AKIN__CELL_HEIGHT);
-    akin__printable(name, sizeof name,
-                    report->model[which ? report->second : report->first].name);
-    akin__text_addf(text, "%s\n", name);
-    add_captions(example, given, strip, text);
-    put(strip, 0, example->query, decoder);
-    put(strip, 1, example->truth, decoder);
+    akin__add_printable(
+        text, report->model[which ? report->second : report->first].name);
+    akin__text_addf(text, "\n");
+    add_captions(example, given, which > 0, strip, text);
+    put(strip, 0, which ? NULL : example->query, decoder);
+    put(strip, 1, which ? NULL : example->truth, decoder);
     for (size_t i = 0; i < given->count; i++)
         put(strip, 2 + i, given->answer[i].path, decoder);
     akin__draw(strip->rgba, columns, strip->rows, look->colour, text);
@@ -344,10 +345,14 @@ static void add_example(const struct akin__report *report,
                         struct strip *strip, const struct akin__look *look,
                         akin_decoder *decoder, struct akin__text *text)
 {
-    char path[1024];
-    akin__printable(path, sizeof path, example->query);
-    akin__text_addf(text, *example->edit ? "\n%s (%s)\n" : "\n%s\n", path,
-                    example->edit);
+    akin__text_addf(text, "\n");
+    akin__add_printable(text, example->query);
+    if (*example->edit) {
+        akin__text_addf(text, " (");
+        akin__add_printable(text, example->edit);
+        akin__text_addf(text, ")");
+    }
+    akin__text_addf(text, "\n");
     add_strip(report, example, 0, strip, look, decoder, text);
     if (report->first != report->second)
         add_strip(report, example, 1, strip, look, decoder, text);

@@ -8,6 +8,13 @@
 #include "base/error.h"
 #include "view/meter.h"
 
+void akin__add_printable(struct akin__text *text, const char *bytes)
+{
+    char printable[1024];
+    akin__printable(printable, sizeof printable, bytes);
+    akin__text_add(text, printable, strlen(printable));
+}
+
 static bool known(const struct akin__figure *figure)
 {
     return !isnan(figure->low) && !isnan(figure->high);
@@ -94,7 +101,7 @@ const char *akin__stage_words(akin__words text, double seconds)
 
 const char *akin__score_words(akin__words text, double score)
 {
-    if (isnan(score))
+    if (!isfinite(score))
         snprintf(text, AKIN__WORDS, AKIN__UNKNOWN);
     else
         snprintf(text, AKIN__WORDS, "%.3f", score);
@@ -137,13 +144,10 @@ const char *akin__sureness(akin__words text, double p)
     return text;
 }
 
-/* A model's name as one printable line. */
 static void add_name(struct akin__text *text, const struct akin__report *report,
                      size_t model)
 {
-    char name[256];
-    akin__printable(name, sizeof name, report->model[model].name);
-    akin__text_add(text, name, strlen(name));
+    akin__add_printable(text, report->model[model].name);
 }
 
 void akin__comparison_words(const struct akin__report *report,
@@ -162,15 +166,16 @@ void akin__comparison_words(const struct akin__report *report,
     if (difference == 0) {
         akin__text_addf(text, " and ");
         add_name(text, report, comparison->b);
-        akin__text_addf(text, " have the same %s: which is better is %s.",
-                        comparison->figure,
+        akin__text_addf(text, " have the same ");
+        akin__add_printable(text, comparison->figure);
+        akin__text_addf(text, ": which is better is %s.",
                         akin__sureness(words, comparison->p));
         return;
     }
     akin__text_addf(text, " is better than ");
     add_name(text, report, turned ? comparison->a : comparison->b);
-    akin__text_addf(text, " by %.1f points of %s", 100 * fabs(difference),
-                    comparison->figure);
+    akin__text_addf(text, " by %.1f points of ", 100 * fabs(difference));
+    akin__add_printable(text, comparison->figure);
     if (known(&comparison->difference))
         akin__text_addf(text, " (95 %% interval %.1f to %.1f)",
                         100 * (turned ? -comparison->difference.high
@@ -273,8 +278,11 @@ void akin__kind_words(const struct akin__report *report,
 
 void akin__edit_words(struct akin__text *text, const struct akin__edit *edit)
 {
-    akin__text_addf(text, *edit->strength ? "%s, %s" : "%s", edit->kind,
-                    edit->strength);
+    akin__add_printable(text, edit->kind);
+    if (*edit->strength) {
+        akin__text_addf(text, ", ");
+        akin__add_printable(text, edit->strength);
+    }
 }
 
 double akin__edit_share(const struct akin__report *report, size_t model,
@@ -307,8 +315,8 @@ size_t akin__worst_edits(const struct akin__report *report, size_t model,
 
 /* ---------------------------------------------------------------- stages -- */
 
-double akin__stage_of(const struct akin__stages *stages, size_t at,
-                      const char **name)
+double akin__stage_seconds(const struct akin__stages *stages, size_t at,
+                           const char **name)
 {
     const struct {
         const char *name;
@@ -327,7 +335,7 @@ double akin__stage_of(const struct akin__stages *stages, size_t at,
 bool akin__stages_known(const struct akin__stages *stages)
 {
     for (size_t at = 0; at < AKIN__STAGES; at++) {
-        if (!isnan(akin__stage_of(stages, at, NULL)))
+        if (!isnan(akin__stage_seconds(stages, at, NULL)))
             return true;
     }
     return false;

@@ -7,6 +7,9 @@
 enum { AKIN__WORDS = 64 };
 typedef char akin__words[AKIN__WORDS]; /* room for one of the answers below */
 
+/* `bytes` as one printable line of UTF-8 at the end of `text`. */
+void akin__add_printable(struct akin__text *text, const char *bytes);
+
 /* A long dash: not known. */
 #define AKIN__UNKNOWN "\xe2\x80\x93"
 
@@ -54,8 +57,8 @@ size_t akin__report_kinds(const struct akin__report *report);
 
 /* The seconds of stage `at`, and its name; AKIN__STAGES of them. */
 enum { AKIN__STAGES = 6 };
-double akin__stage_of(const struct akin__stages *stages, size_t at,
-                      const char **name);
+double akin__stage_seconds(const struct akin__stages *stages, size_t at,
+                           const char **name);
 /* Whether anything of it is known. */
 bool akin__stages_known(const struct akin__stages *stages);
 
