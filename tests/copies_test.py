@@ -394,6 +394,12 @@ class Sets(Case):
         self.assertIn('no picture', self.done.stderr)
         self.assertFalse(os.path.exists(self.path('set')))
 
+    def test_a_set_that_cannot_be_made_is_the_systems_trouble(self):
+        self.save('a.png', picture(90, 60, 8))
+        self.make('photos/a.png', code=5)
+        self.make('photos/a.png/set', code=5)
+        self.make('set', code=3, source=self.path('nowhere'))
+
     def test_a_set_in_its_own_folder_is_none_of_the_photos(self):
         photos(self.photos)
         for _ in range(2):

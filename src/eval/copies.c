@@ -283,7 +283,10 @@ akin_status akin_eval_make_copies(const char *folder, const char *set,
                AKIN_EUSAGE, "%g distractors are no share from 0 to 1",
                c.options.distractors);
     AKIN_TRY(akin__copies_list(&c, err));
-    AKIN_TRY(akin__copies_open(&c, err));
+    status = akin__copies_open(&c, err);
+    AKIN_CHECK(status != AKIN_ENOTFOUND, err, AKIN_EIO, "%s: cannot be made",
+               set); /* not found is what the folder is */
+    AKIN_TRY(status);
     AKIN_TRY(open_copyists(&c, err));
     AKIN_TRY(read_grounds(&c, err));
     AKIN_TRY(akin__parallel(c.threads, c.photos, do_photo, &c, err));
