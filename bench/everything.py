@@ -15,6 +15,7 @@ PART, all of them without it, in this order:
   photo     decoding and preparing photos against Pillow (photo.py)
   dups      all pairs of near vectors against FAISS (dups.py)
   text      CLIP's text tower against ONNX Runtime, padded (text.py)
+  cold      a search by words in a new process against transformers (cold.py)
 
 Each part measures its contenders in turns; read the ratios, not the rates of
 one part beside those of another. With --json a line for each figure, with its
@@ -73,8 +74,13 @@ def text(told):
                   *['--seconds', '0.1', '--rounds', '1'] * told.quick)
 
 
-PARTS = {part.__name__: part
-         for part in (gemm, network, accuracy, article, photo, dups, text)}
+def cold(told):
+    return script('cold.py', *told.how,
+                  *['--rows', '2000', '--rounds', '1'] * told.quick)
+
+
+PARTS = {part.__name__: part for part in (gemm, network, accuracy, article,
+                                          photo, dups, text, cold)}
 
 
 def documents(text):
