@@ -82,6 +82,44 @@ class Full(unittest.TestCase):
     def test_starter_gives_transformers_vectors_on_every_photo(self):
         self.agrees('starter', support.starter(), 1e-5)
 
+    def text_vectors(self, name):
+        """Texts of every kind, and transformers' vectors; a command line holds
+        no zero."""
+        folder = os.path.join(MODELS, name)
+        made = [t.decode() for t in texts.texts(2000)[::10]
+                if b'\0' not in t and t.decode('utf-8', 'ignore').encode() == t]
+        tokenizer = transformers.CLIPTokenizer.from_pretrained(folder)
+        model = self.reference.load(MODELS, name)
+        rows = []
+        for text in made:
+            ids = tokenizer(text, truncation=True, max_length=77,
+                            return_tensors='pt')['input_ids']
+            with torch.no_grad():
+                rows.append(model.text_projection(
+                    model.text_model(input_ids=ids).pooler_output)[0].numpy())
+        return folder, made, np.array(rows)
+
+    def texts_agree(self, name, near):
+        folder, made, rows = self.text_vectors(name)
+        got = vectors_test.embed_texts(folder, made)
+        for text, mine, want in zip(made, got, rows, strict=True):
+            self.assertLessEqual(distance(mine, want), near, text)
+
+    def test_texts_in_bf16_and_int8_are_close_to_transformers(self):
+        folder, made, rows = self.text_vectors('clip')
+        for precision, least, mean in (('bf16', 0.9998, 0.99995),
+                                       ('int8', 0.998, 0.9993)):
+            cosines = vectors_test.cosines_of(vectors_test.embed_texts(
+                folder, made, '--precision', precision), rows)
+            self.assertGreater(cosines.min(), least, precision)
+            self.assertGreater(cosines.mean(), mean, precision)
+
+    def test_clip_gives_transformers_vectors_of_texts(self):
+        self.texts_agree('clip', 1e-5)
+
+    def test_legacy_clip_gives_transformers_vectors_of_texts(self):
+        self.texts_agree('legacy-clip', 1e-5)
+
 
 def full(name, near):
     return lambda self: self.agrees(name, os.path.join(MODELS, name), near)
@@ -90,29 +128,6 @@ def full(name, near):
 for _name, _near in NAMES.items():
     setattr(Full, f'test {_name} gives transformers\' vectors on every photo',
             full(_name, _near))
-
-
-    def texts_agree(self, name, near):
-        """Texts of every kind; a command line holds no zero."""
-        folder = os.path.join(MODELS, name)
-        made = [t.decode() for t in texts.texts(2000)[::10]
-                if b'\0' not in t and t.decode('utf-8', 'ignore').encode() == t]
-        tokenizer = transformers.CLIPTokenizer.from_pretrained(folder)
-        model = self.reference.load(MODELS, name)
-        got = vectors_test.embed_texts(folder, made)
-        for text, mine in zip(made, got, strict=True):
-            ids = tokenizer(text, truncation=True, max_length=77,
-                            return_tensors='pt')['input_ids']
-            with torch.no_grad():
-                want = model.text_projection(
-                    model.text_model(input_ids=ids).pooler_output)[0].numpy()
-            self.assertLessEqual(distance(mine, want), near, text)
-
-    def test_clip_gives_transformers_vectors_of_texts(self):
-        self.texts_agree('clip', 1e-5)
-
-    def test_legacy_clip_gives_transformers_vectors_of_texts(self):
-        self.texts_agree('legacy-clip', 1e-5)
 
 
 class Reference(unittest.TestCase):
