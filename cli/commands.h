@@ -6,6 +6,6 @@
 
 extern const struct cli_command cli_compare, cli_index, cli_search, cli_embed,
     cli_dups, cli_export, cli_import, cli_info, cli_model, cli_bench,
-    cli_verify, cli_repair;
+    cli_verify, cli_repair, cli_label;
 
 #endif

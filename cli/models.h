@@ -28,6 +28,10 @@ int cli_models_open(struct cli_models *models, const struct cli_values *values);
 int cli_models_open_texts(struct cli_models *models,
                           const struct cli_values *values);
 
+/* The same for pictures and texts: both towers. */
+int cli_models_open_both(struct cli_models *models,
+                         const struct cli_values *values);
+
 /*
  * Open models for the index at `path`: those that --model names, or all it
  * has, with what the index remembers of them. With `adding` a model that the
@@ -36,6 +40,11 @@ int cli_models_open_texts(struct cli_models *models,
 int cli_models_open_for(struct cli_models *models,
                         const struct cli_values *values, const char *path,
                         const akin_index_info *info, bool adding);
+
+/* The same for texts: the text towers of those that can read. */
+int cli_models_open_texts_for(struct cli_models *models,
+                              const struct cli_values *values, const char *path,
+                              const akin_index_info *info);
 
 void cli_models_close(struct cli_models *models);
 
