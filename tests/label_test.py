@@ -6,6 +6,7 @@ import io
 import json
 import os
 import shutil
+import subprocess
 import unittest
 
 import numpy as np
@@ -306,6 +307,13 @@ class Label(Case):
         self.agrees(got, rows[chosen], label_rows(CLIP, WORDS), scale_of(CLIP))
         self.akin('label', '-i', 'x.akin', '--labels', 'cat', '--path', 'gone',
                   code=1)
+
+    def test_the_library_does_what_its_header_says(self):
+        self.imported(2500)
+        done = subprocess.run(
+            [os.path.join(support.BUILD, 'tests', 'labels'), CLIP,
+             self.path('x.akin')], capture_output=True, text=True)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
 
     def test_without_an_index_named_the_nearest_is_labelled(self):
         self.akin('index', 'photos', '--model', CLIP)
