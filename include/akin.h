@@ -149,11 +149,9 @@ AKIN_API void akin_image_free(akin_image *image);
 
 /* ----------------------------------------------------------- decoders -- */
 
-/*
- * A process that decodes pictures, so that one that crashes its decoder, never
- * ends or takes all memory costs that picture and nothing else. It can open no
- * file, reach no network and start no program (docs/decisions/0013).
- */
+/* A process that decodes pictures: one that crashes its decoder, never ends or
+ * takes all memory costs itself alone. It can open no file, reach no network
+ * and start no program (docs/decisions/0013). */
 typedef struct akin_decoder akin_decoder; /* one thread at a time */
 
 /*
@@ -269,16 +267,12 @@ AKIN_API akin_decode akin_model_decode(const akin_model *model);
 AKIN_API size_t akin_model_dim(const akin_model *model);
 /* The towers that were opened. */
 AKIN_API akin_tower akin_model_tower(const akin_model *model);
-/*
- * What CLIP multiplies cosines of pictures and texts by before a softmax,
- * exp(logit_scale): about 100 as published. 0 without the text tower.
- */
+/* What CLIP multiplies cosines of pictures and texts by before a softmax,
+ * exp(logit_scale): about 100 as published. 0 without the text tower. */
 AKIN_API double akin_model_scale(const akin_model *model);
-/*
- * 64 hexadecimal digits over all that decides a picture's vector: weights,
+/* 64 hexadecimal digits over all that decides a picture's vector: weights,
  * config, pooling, preprocessing, precision, EXIF choice and decoding. Empty
- * when the model was opened for texts alone.
- */
+ * when the model was opened for texts alone. */
 AKIN_API const char *akin_model_fingerprint(const akin_model *model);
 
 /* The scratch memory of one stream through a model, allocated here and never
@@ -440,9 +434,8 @@ typedef struct akin_figures_options {
 
 /*
  * Recompute in float32 what was published of openai/clip-vit-base-patch32 and
- * facebook/dinov2-base, if `name` has their weights: the published file, by its
- * hash, or CLIP's class embedding, by its own. *published says whether. A
- * figure that does not hold is AKIN_EMODEL, after all have been recomputed;
+ * facebook/dinov2-base, if `name` has their weights, by their hash: *published.
+ * A figure that does not hold is AKIN_EMODEL, after all have been recomputed;
  * errors of akin_model_open.
  */
 AKIN_API akin_status akin_model_figures(const char *name,
@@ -500,8 +493,8 @@ typedef struct akin_index_info {
     const char *const *root;       /* [roots] */
 } akin_index_info;
 
-/* What the index is; the pointers live until the index is closed or written.
- * Takes as long for ten million pictures as for ten. */
+/* What the index is, at once, however large it is; the pointers live until it
+ * is closed or written. */
 AKIN_API akin_status akin_index_describe(akin_index *index,
                                          akin_index_info *info,
                                          akin_error *err) AKIN_MUST_CHECK;
@@ -723,13 +716,11 @@ typedef struct akin_dups_info {
 } akin_dups_info;
 
 /*
- * Find the groups of copies in an index. Two pictures are copies when their
- * files are equal, or when a model's cosine reaches the threshold and the
- * perceptual hashes confirm it; a group holds what is a copy of its first.
- * Groups are in order of bytes_to_free, most first, then of path. The answer
- * holds what the index said at one moment, and needs the index no longer.
- * rows * rows / 2 * dim operations of 8 bits for each model. docs/dups.md
- * Errors: AKIN_EUSAGE, AKIN_ENOTFOUND (model), AKIN_ECORRUPT, AKIN_EIO,
+ * Find the groups of copies in an index, as docs/dups.md says what a copy is;
+ * a group holds what is a copy of its first. They are in order of
+ * bytes_to_free, most first, then of path. The answer is of one moment and
+ * needs the index no longer. rows * rows / 2 * dim operations of 8 bits a
+ * model. Errors: AKIN_EUSAGE, AKIN_ENOTFOUND (model), AKIN_ECORRUPT, AKIN_EIO,
  * AKIN_ENOMEM, AKIN_ECANCELLED.
  */
 AKIN_API akin_status akin_dups_open(akin_dups **dups, akin_index *index,
@@ -758,11 +749,10 @@ typedef struct akin_deed {
 /*
  * Do away with `copy`, of which `kept` is a copy that stays: the first of its
  * group, or for a hard link any with the same content. With `really` 0 only say
- * whether that would be done. Both files are looked at again: when
- * either has another size or time than when it was indexed, is a link, or
- * cannot be read, nothing is done, and *err says why.
- * A hard link has kept's owner, mode and times: where owner, group or mode
- * differ it is not made. The index learns of it from akin_index_update.
+ * whether that would be done. When either file has another size or time than
+ * when it was indexed, is a link, or cannot be read, nothing is done, and *err
+ * says why; nor is a hard link where owner, group or mode differ. The index
+ * learns of it from akin_index_update.
  * Errors: AKIN_EUSAGE (it is not what was indexed), AKIN_ENOTFOUND, AKIN_EIO,
  * AKIN_ENOMEM.
  */
@@ -784,9 +774,8 @@ typedef enum akin_export_format {
 /*
  * Write the rows of `model`, L2-normalised and in order of path, to `file`,
  * whole or not at all; for FAISS and npy also `file`.paths, a path a line
- * (refused if a path holds a newline), and for an IDMap `file`.ids.csv. The ids
- * are those of the files in this index: they stay the same from one export to
- * the next, as long as the file is in it. docs/exchange.md
+ * (refused if a path holds a newline), and for an IDMap `file`.ids.csv, with
+ * ids that a file keeps as long as it is in the index. docs/exchange.md
  */
 AKIN_API akin_status akin_index_export(akin_index *index, const char *model,
                                        akin_export_format format,
@@ -862,9 +851,8 @@ typedef struct akin_index_options {
 /*
  * Walk `roots` [root_count] (folders or single files), embed what is new or
  * changed with each of `models` [model_count, at most 16], forget what is gone
- * from a root that can be read, and commit as it goes: what is committed
- * survives anything. What an .akinignore says, or `exclude`, is left out and
- * forgotten; docs/ignore.md has the grammar.
+ * from a root that can be read or is left out (docs/ignore.md), and commit as
+ * it goes: what is committed survives anything.
  */
 AKIN_API akin_status
 akin_index_update(akin_index *index, const char *const *roots,
@@ -906,12 +894,9 @@ AKIN_API akin_status akin_index_import(akin_index *index, const char *file,
                                        akin_import_report *report,
                                        akin_error *err) AKIN_MUST_CHECK;
 
-/*
- * Let go of all that the index has at or below `path`, of roots too, whether it
- * is there or not: a folder that was deleted, a disc that will not come back.
- * Absolute, or from the working folder on. *removed (may be NULL) says how many
- * pictures that were. AKIN_ENOTFOUND when there is nothing of it.
- */
+/* Let go of all that the index has at or below `path`, of roots too, whether it
+ * is there or not. Absolute, or from the working folder on. *removed (may be
+ * NULL): so many pictures. AKIN_ENOTFOUND when there is nothing of it. */
 AKIN_API akin_status akin_index_forget(akin_index *index, const char *path,
                                        uint64_t *removed,
                                        akin_error *err) AKIN_MUST_CHECK;

@@ -19,7 +19,7 @@ ROOMS = {
     'image': {'base'},
     'model': {'base', 'math'},
     'index': {'base', 'math'},
-    'embed': {'base', 'image', 'model', 'index'},
+    'embed': {'base', 'math', 'image', 'model', 'index'},
     'view': {'base'},
     'cli': {'base', 'view'},
 }
