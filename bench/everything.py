@@ -15,6 +15,8 @@ PART, all of them without it, in this order:
   photo     decoding and preparing photos against Pillow (photo.py)
   dups      all pairs of near vectors against FAISS (dups.py)
   text      CLIP's text tower against ONNX Runtime, padded (text.py)
+  search    the nearest of a million vectors against FAISS and usearch, and what
+            ten million cost (search.py)
 
 Each part measures its contenders in turns; read the ratios, not the rates of
 one part beside those of another. With --json a line for each figure, with its
@@ -73,8 +75,14 @@ def text(told):
                   *['--seconds', '0.1', '--rounds', '1'] * told.quick)
 
 
+def search(told):
+    quick = ['--rows', '30000', '--many', '60000', '--rounds', '1']
+    return script('search.py', *['--json'] * told.json, *quick * told.quick)
+
+
 PARTS = {part.__name__: part
-         for part in (gemm, network, accuracy, article, photo, dups, text)}
+         for part in (gemm, network, accuracy, article, photo, dups, text,
+                      search)}
 
 
 def documents(text):

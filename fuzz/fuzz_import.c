@@ -48,7 +48,7 @@ static uint64_t read_all(struct akin__vectors *v)
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count)
 {
     static char path[] = "/tmp/akin-fuzz-XXXXXX";
-    static struct akin__file file = {-1, NULL};
+    static struct akin__file file = {.fd = -1};
     struct akin__vectors vectors;
     akin_error err;
     if (file.fd < 0) {

@@ -10,7 +10,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count);
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count)
 {
     static char path[] = "/tmp/akin-fuzz-XXXXXX";
-    static struct akin__file file = {-1, NULL};
+    static struct akin__file file = {.fd = -1};
     struct akin__safetensors *opened = NULL;
     if (file.fd < 0) {
         close(mkstemp(path));

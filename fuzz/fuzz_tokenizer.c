@@ -29,7 +29,7 @@ static struct rest put(struct rest rest, const char *name)
     const uint8_t *zero = rest.count ? memchr(rest.at, 0, rest.count) : NULL;
     const size_t length = zero ? (size_t)(zero - rest.at) : rest.count;
     char *path = akin__join(folder, name);
-    struct akin__file file = {-1, NULL};
+    struct akin__file file = {.fd = -1};
     if (!path || akin__file_open(&file, path, AKIN__FRESH, NULL) ||
         akin__file_write(&file, rest.at, length, 0, NULL))
         abort();

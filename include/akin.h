@@ -12,6 +12,8 @@
  *    struct. A NULL pointer to options means the defaults, and so does a
  *    member that is zero unless its comment says otherwise.
  *  - Nothing here prints, exits, changes the locale or the working directory.
+ *    The first search takes SIGBUS, to survive a disc that goes while its files
+ *    are mapped; one that has another cause goes to whoever had it before.
  *  - Paths are bytes as the system knows them, ended by a zero.
  */
 #ifndef AKIN_H

@@ -5,13 +5,17 @@
  *   makeindex make INDEX VECTORS ROWS DIM   float32 rows from a raw file; row
  *                                           N becomes the file "N.jpg" beside
  *                                           the index, as model "made"; its
- *                                           hash are the row's first 32 bytes
+ *                                           hash are the row's first 32 bytes.
+ *                                           Where the file ends it begins again
+ *                                           with each row turned by one number
  *   makeindex search INDEX QUERIES DIM K [HOW]
  *                                           a line for each query in the raw
  *                                           file: path, tab, cosine, ...
  *                                           HOW: usual, exact (float32 alone),
  *                                           codes (whatever pays), many (all
- *                                           queries at once), codes-many
+ *                                           queries at once), codes-many; on
+ *                                           stderr what opening took, each
+ *                                           search, and the most memory
  *   makeindex pairs INDEX THRESHOLD [ROOM]  a line for each pair of rows of
  *                                           that cosine or more: row, row,
  *                                           cosine
@@ -22,7 +26,9 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/error.h"
 #include "base/file.h"
+#include "base/machine.h"
 #include "base/memory.h"
 #include "base/text.h"
 #include "index/index.h"
@@ -32,6 +38,24 @@ static int fail(const akin_error *err)
 {
     fprintf(stderr, "makeindex: %s\n", err->message);
     return 1;
+}
+
+/* Row `i` of all that the raw file stands for. */
+static akin_status read_row(const struct akin__file *raw, size_t i, size_t dim,
+                            float *row, akin_error *err)
+{
+    float read[AKIN_MAX_DIM];
+    uint64_t bytes;
+    akin_status status = akin__file_size(raw, &bytes, err);
+    const size_t rows = (size_t)(bytes / dim / sizeof *row);
+    if (!status && !rows)
+        return akin__fail(err, AKIN_EFORMAT, "%s: has no row", raw->path);
+    if (!status)
+        status = akin__file_read(raw, read, dim * sizeof *row,
+                                 i % rows * dim * sizeof *row, err);
+    for (size_t j = 0; j < dim && !status; j++)
+        row[(j + i / rows) % dim] = read[j];
+    return status;
 }
 
 static akin_status add_rows(akin_index *index, const char *raw, size_t rows,
@@ -46,8 +70,7 @@ static akin_status add_rows(akin_index *index, const char *raw, size_t rows,
             .bytes = i, .format = "jpeg", .looked = true};
         char *path = akin__format("%s/%zu.jpg", index->base, i);
         memcpy(entry.content, &i, sizeof i);
-        status = akin__file_read(&file, vector, dim * sizeof(float),
-                                 i * dim * sizeof(float), err);
+        status = read_row(&file, i, dim, vector, err);
         memcpy(entry.hash, vector,
                dim < 8 ? dim * sizeof(float) : sizeof entry.hash);
         if (!status)
@@ -98,12 +121,17 @@ static int search(const char *path, const char *raw, size_t dim, size_t k,
     const akin_search_options options = {.size = sizeof options,
                                          .exact = !strcmp(how, "exact")};
     const bool many = strstr(how, "many") != NULL;
+    const double opened = akin__seconds();
     akin_index *index;
+    akin_index_info info;
     akin_error err;
     uint8_t *queries;
     size_t bytes;
     if (akin_index_open(&index, path, AKIN_INDEX_READ, &err) ||
-        akin__read_file(raw, UINT32_MAX, &queries, &bytes, NULL, &err))
+        akin_index_describe(index, &info, &err))
+        return fail(&err);
+    fprintf(stderr, "%.1f ms\n", 1e3 * (akin__seconds() - opened));
+    if (akin__read_file(raw, UINT32_MAX, &queries, &bytes, NULL, &err))
         return fail(&err);
     const size_t count = bytes / dim / sizeof(float);
     const size_t step = many ? count : 1;
@@ -122,6 +150,7 @@ static int search(const char *path, const char *raw, size_t dim, size_t k,
         for (size_t i = 0; i < step; i++)
             print_matches(matches + i * k, found[i]);
     }
+    fprintf(stderr, "%llu bytes\n", (unsigned long long)akin__peak_memory());
     free(matches);
     free(found);
     akin__free(queries);

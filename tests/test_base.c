@@ -2,8 +2,10 @@
 #include "tap.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/cpu.h"
@@ -12,6 +14,7 @@
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/json.h"
+#include "base/mapped.h"
 #include "base/memory.h"
 #include "base/suffix.h"
 #include "base/text.h"
@@ -220,6 +223,78 @@ static void akin_cpu_names_the_highest_level(void)
     EXPECT(akin__cpu_has(AKIN__CPU_C));
 }
 
+/* A file of 64 KiB that is mapped and then cut to nothing. */
+static void make_cut(struct akin__file *file)
+{
+    static const uint8_t bytes[65536] = {7};
+    char path[] = "/tmp/akin-test-cut-XXXXXX";
+    close(mkstemp(path));
+    EXPECT_INT(akin__replace_file(path, bytes, sizeof bytes, NULL), AKIN_OK);
+    EXPECT_INT(akin__file_open(file, path, AKIN__WRITE, NULL), AKIN_OK);
+    akin__mapped_open(file, sizeof bytes);
+    EXPECT_INT(akin__mapped_at(file, 1, 0)[0], 7);
+    EXPECT_INT(akin__file_truncate(file, 0, NULL), AKIN_OK);
+    EXPECT_INT(akin__remove(path, NULL), AKIN_OK);
+}
+
+static void a_mapped_file_that_is_cut_is_an_error(void)
+{
+    struct akin__file file;
+    akin_error err;
+    make_cut(&file);
+    akin__mapped_begin(&file);
+    EXPECT_INT(akin__mapped_at(&file, 1, 40000)[0], 0);
+    EXPECT_INT(akin__mapped_end(&file, &err), AKIN_EIO);
+    EXPECT(strstr(err.message, ": could not be read to its end"));
+    EXPECT_INT(akin__file_write(&file, "back", 4, 0, NULL), AKIN_OK);
+    akin__mapped_open(&file, 4);
+    EXPECT_INT(akin__mapped_end(&file, &err), AKIN_OK);
+    EXPECT(memcmp(akin__mapped_at(&file, 4, 0), "back", 4) == 0);
+    akin__file_close(&file);
+}
+
+static void a_mapping_ends_where_it_was_said_to(void)
+{
+    struct akin__file file;
+    make_cut(&file);
+    EXPECT(akin__mapped_at(&file, 1, 65535) != NULL);
+    EXPECT(akin__mapped_at(&file, 2, 65535) == NULL);
+    EXPECT(akin__mapped_at(&file, 1, UINT64_MAX) == NULL);
+    akin__file_close(&file);
+}
+
+/* What a program does in whose memory a file is cut, unguarded: `handler` for
+ * SIGBUS if it has one. Its status. */
+static int after_a_bus_error(void (*handler)(int))
+{
+    struct akin__file file;
+    int status = 0;
+    fflush(stdout);
+    const pid_t child = fork();
+    if (child == 0) {
+        if (handler)
+            signal(SIGBUS, handler);
+        make_cut(&file);
+        _exit(akin__mapped_at(&file, 1, 0)[0]);
+    }
+    waitpid(child, &status, 0);
+    return status;
+}
+
+static void leave(int number)
+{
+    _exit(number == SIGBUS ? 42 : 1);
+}
+
+static void other_bus_errors_go_where_they_went(void)
+{
+    const int fell = after_a_bus_error(NULL), left = after_a_bus_error(leave);
+    /* By the signal, or by what a sanitizer makes of it. */
+    EXPECT(!WIFEXITED(fell) || WEXITSTATUS(fell) != 0);
+    EXPECT(WIFEXITED(left));
+    EXPECT_INT(WEXITSTATUS(left), 42);
+}
+
 int main(void)
 {
     RUN(a_product_that_overflows_is_no_allocation);
@@ -238,6 +313,10 @@ int main(void)
     RUN(json_refuses_duplicates_and_depth);
     RUN(a_path_that_is_no_utf8_keeps_its_bytes_in_json);
     RUN(akin_cpu_names_the_highest_level);
+    /* The first, as nothing is mapped before: a child has its own handler. */
+    RUN(other_bus_errors_go_where_they_went);
+    RUN(a_mapped_file_that_is_cut_is_an_error);
+    RUN(a_mapping_ends_where_it_was_said_to);
     RUN(parallel_does_each_item_and_reports_the_failure);
     return tap_done();
 }

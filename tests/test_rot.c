@@ -1,6 +1,7 @@
 /*
  * Rot: bytes of a large index turn over at random. Verify names the page or row
- * of each, and a search answers as before or says that it is damaged.
+ * of each, and a search answers as before or says that it is damaged. Or its
+ * files are cut while they are searched.
  */
 #include "made_index.h"
 
@@ -52,21 +53,29 @@ static void make(void)
     akin_index_close(&index);
 }
 
-/* The nearest to a vector that never changes, as text. */
+/* The nearest to a vector that never changes, by codes from `from` rows on. */
+static akin_status ask(akin_index *index, uint64_t from, akin_match match[TOP],
+                       size_t *found)
+{
+    float query[WIDE];
+    for (int i = 0; i < WIDE; i++)
+        query[i] = (float)(i % 7);
+    return akin__search(index, "clip", query, 1, TOP, NULL, from, match, found,
+                        &err);
+}
+
+/* The same as text. */
 static akin_status answer(struct akin__text *text)
 {
     akin_index *index;
     akin_match match[TOP];
-    float query[WIDE];
     size_t found;
     akin_status status =
         akin_index_open(&index, at("x.akin"), AKIN_INDEX_READ, &err);
     akin__text_free(text);
     if (status)
         return status;
-    for (int i = 0; i < WIDE; i++)
-        query[i] = (float)(i % 7);
-    status = akin_index_search(index, "clip", query, TOP, match, &found, &err);
+    status = ask(index, UINT64_MAX, match, &found);
     for (size_t i = 0; i < found && !status; i++)
         akin__text_addf(text, "%s %.9f\n", match[i].path, match[i].cosine);
     akin_index_close(&index);
@@ -152,11 +161,50 @@ static void every_turned_bit_of_a_large_index_is_told(void)
     clean();
 }
 
+/* Searches of one handle before, while, and after `name` is short, by codes
+ * from `from` rows on. */
+static void cut(const char *name, uint64_t from)
+{
+    akin_index *index;
+    akin_match match[TOP];
+    struct akin__file file;
+    uint64_t bytes;
+    size_t found;
+    files = 4000;
+    make();
+    EXPECT_INT(akin__file_open(&file, at(name), AKIN__WRITE, &err), AKIN_OK);
+    EXPECT_INT(akin__file_size(&file, &bytes, &err), AKIN_OK);
+    index = open_index(AKIN_INDEX_READ);
+    EXPECT_INT(ask(index, from, match, &found), AKIN_OK);
+    EXPECT_INT(found, TOP);
+    EXPECT_INT(akin__file_truncate(&file, 5000, &err), AKIN_OK);
+    EXPECT_INT(ask(index, from, match, &found), AKIN_EIO);
+    EXPECT(strstr(err.message, name) != NULL);
+    EXPECT_INT(found, 0);
+    EXPECT_INT(akin__file_truncate(&file, bytes, &err), AKIN_OK);
+    EXPECT_INT(ask(index, from, match, &found), AKIN_ECORRUPT);
+    akin_index_close(&index);
+    akin__file_close(&file);
+    clean();
+}
+
+static void rows_that_are_cut_between_searches_are_an_error(void)
+{
+    cut("x.akin/rows-0.f32", UINT64_MAX);
+}
+
+static void codes_that_are_cut_between_searches_are_an_error(void)
+{
+    cut("x.akin/codes-0.u8", 0);
+}
+
 int main(void)
 {
     if (!make_home())
         return 1;
     RUN(every_turned_bit_of_a_large_index_is_told);
+    RUN(rows_that_are_cut_between_searches_are_an_error);
+    RUN(codes_that_are_cut_between_searches_are_an_error);
     rmdir(home);
     return tap_done();
 }

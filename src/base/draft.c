@@ -14,7 +14,7 @@ akin_status akin__draft_open(struct akin__draft *draft, const char *path,
     struct stat st;
     char *aside = NULL;
     akin_status status = AKIN_OK;
-    *draft = (struct akin__draft){{-1, NULL}, NULL};
+    *draft = (struct akin__draft){{.fd = -1}, NULL};
     if (akin__stat(path, &st, NULL) == AKIN_OK) {
         AKIN_CHECK(!S_ISDIR(st.st_mode), err, AKIN_EIO, "%s: is a folder",
                    path);

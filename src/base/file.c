@@ -20,6 +20,7 @@
 
 #include "base/error.h"
 #include "base/fault.h"
+#include "base/mapped.h"
 #include "base/memory.h"
 
 int (*akin__fault)(const char *call, const char *path);
@@ -52,7 +53,7 @@ bool akin__is_link(const char *path)
 akin_status akin__read_file(const char *path, uint64_t limit, uint8_t **bytes,
                             size_t *count, struct stat *st_out, akin_error *err)
 {
-    struct akin__file file = {-1, NULL};
+    struct akin__file file = {.fd = -1};
     struct stat st;
     uint8_t *memory = NULL;
     akin_status status = AKIN_OK;
@@ -96,8 +97,7 @@ akin_status akin__file_open(struct akin__file *file, const char *path,
         [AKIN__FRESH] = O_RDWR | O_CREAT | O_TRUNC,
         [AKIN__ONLY_NEW] = O_RDWR | O_CREAT | O_EXCL,
     };
-    file->path = akin__strdup(path);
-    file->fd = -1;
+    *file = (struct akin__file){.fd = -1, .path = akin__strdup(path)};
     if (!file->path)
         return akin__fail(err, AKIN_ENOMEM, "%s: no memory", path);
     do {
@@ -115,6 +115,7 @@ akin_status akin__file_open(struct akin__file *file, const char *path,
 
 void akin__file_close(struct akin__file *file)
 {
+    akin__mapped_close(file);
     if (file->fd >= 0)
         close(file->fd);
     akin__free(file->path);

@@ -40,6 +40,7 @@ akin_status akin__replace_file(const char *path, const void *bytes,
 struct akin__file {
     int fd;
     char *path;
+    struct akin__mapping *mapping; /* mapped.h; NULL: none */
 };
 enum akin__open_mode {
     AKIN__READ,

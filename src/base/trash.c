@@ -63,7 +63,7 @@ static void escape(struct akin__text *text, const char *path)
 static akin_status write_info(const struct bin *bin, const char *path,
                               akin_error *err)
 {
-    struct akin__file file = {-1, NULL};
+    struct akin__file file = {.fd = -1};
     struct akin__text text = {0};
     char date[32] = "";
     const time_t now = time(NULL);

@@ -434,7 +434,7 @@ akin_status akin__figures_run(const akin_model *model,
 static akin_status is_file(const char *path, const struct akin__known *known,
                            bool *same, akin_error *err)
 {
-    struct akin__file file = {-1, NULL};
+    struct akin__file file = {.fd = -1};
     uint64_t bytes;
     char hash[65];
     akin_status status = akin__file_open(&file, path, AKIN__READ, err);

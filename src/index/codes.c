@@ -21,7 +21,7 @@
 #include "index/index.h"
 #include "math/codes.h"
 
-enum { HEADER_BYTES = 64, CODES_VERSION = 1, TYPE_U8 = 2 };
+enum { CODES_VERSION = 1, TYPE_U8 = 2 };
 
 static const char magic[8] = {'A', 'K', 'I', 'N', 'C', 'O', 'D', 'E'};
 
@@ -71,15 +71,10 @@ static void make_record(const struct akin__rows *rows, uint64_t row,
 
 /* ----------------------------------------------------------- file ------ */
 
-static void make_header(uint8_t header[HEADER_BYTES],
+static void make_header(uint8_t header[AKIN__HEADER_BYTES],
                         const struct akin__rows *rows)
 {
     akin__rows_header(header, rows, magic, CODES_VERSION, TYPE_U8);
-}
-
-static uint64_t offset_of(const struct akin__rows *rows, uint64_t row)
-{
-    return HEADER_BYTES + row * akin__code_bytes(rows);
 }
 
 /* Open `folder`/codes-N.u8 and what follows, with the name for messages. */
@@ -111,7 +106,7 @@ void akin__codes_close(struct akin__rows *rows)
 
 static akin_status begin_file(struct akin__rows *rows, akin_error *err)
 {
-    uint8_t header[HEADER_BYTES];
+    uint8_t header[AKIN__HEADER_BYTES];
     make_header(header, rows);
     return akin__file_write(&rows->codes, header, sizeof header, 0, err);
 }
@@ -120,11 +115,11 @@ static akin_status begin_file(struct akin__rows *rows, akin_error *err)
 static akin_status check_file(const struct akin__rows *rows, bool *serves,
                               akin_error *err)
 {
-    uint8_t header[HEADER_BYTES], want[HEADER_BYTES];
+    uint8_t header[AKIN__HEADER_BYTES], want[AKIN__HEADER_BYTES];
     uint64_t bytes;
     *serves = false;
     akin_status status = akin__file_size(&rows->codes, &bytes, err);
-    if (status || bytes < offset_of(rows, rows->committed))
+    if (status || bytes < akin__code_offset(rows, rows->committed))
         return status;
     status = akin__file_read(&rows->codes, header, sizeof header, 0, err);
     make_header(want, rows);
@@ -172,7 +167,7 @@ akin_status akin__codes_append(struct akin__rows *rows, uint64_t row,
     akin__code_weights(rows, weights);
     make_record(rows, row, unit, crc, weights, record);
     return akin__file_write(&rows->codes, record, akin__code_bytes(rows),
-                            offset_of(rows, row), err);
+                            akin__code_offset(rows, row), err);
 }
 
 akin_status akin__codes_read(const struct akin__rows *rows, uint64_t first,
@@ -180,7 +175,7 @@ akin_status akin__codes_read(const struct akin__rows *rows, uint64_t first,
 {
     const akin_status status =
         akin__file_read(&rows->codes, records, count * akin__code_bytes(rows),
-                        offset_of(rows, first), err);
+                        akin__code_offset(rows, first), err);
     if (status == AKIN_EFORMAT && err)
         err->code = AKIN_ECORRUPT; /* it was long enough when it was opened */
     return status == AKIN_EFORMAT ? AKIN_ECORRUPT : status;
@@ -250,7 +245,7 @@ static akin_status rebuild_block(void *context, size_t item, int thread,
     if (status)
         return status;
     return akin__file_write(&r->rows->codes, records, count * bytes,
-                            offset_of(r->rows, first), err);
+                            akin__code_offset(r->rows, first), err);
 }
 
 static akin_status rebuild_all(struct akin__rows *rows,

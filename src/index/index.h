@@ -127,9 +127,16 @@ static inline size_t akin__row_bytes(const struct akin__rows *rows)
     return rows->is.dim * sizeof(float);
 }
 
-/* The 64 bytes that a row file or what is made of it begins with. */
-void akin__rows_header(uint8_t header[64], const struct akin__rows *rows,
-                       const char name[8], uint32_t version, uint32_t type);
+/* What a row file or what is made of it begins with. */
+enum { AKIN__HEADER_BYTES = 64 };
+void akin__rows_header(uint8_t header[AKIN__HEADER_BYTES],
+                       const struct akin__rows *rows, const char name[8],
+                       uint32_t version, uint32_t type);
+static inline uint64_t akin__row_offset(const struct akin__rows *rows,
+                                        uint64_t row)
+{
+    return AKIN__HEADER_BYTES + row * akin__row_bytes(rows);
+}
 
 /* Open and check the row file of model `ordinal`, or make it. */
 akin_status akin__rows_open(struct akin__rows *rows, const akin_index *index,
@@ -200,6 +207,11 @@ void akin__code_weights(const struct akin__rows *rows, int16_t *weights);
 akin_status akin__code_damaged(const struct akin__rows *rows, uint64_t row,
                                akin_error *err);
 
+static inline uint64_t akin__code_offset(const struct akin__rows *rows,
+                                         uint64_t row)
+{
+    return AKIN__HEADER_BYTES + row * akin__code_bytes(rows);
+}
 /* Open the codes of model `ordinal` if they are there for all committed rows;
  * else leave them closed, which is no failure. */
 akin_status akin__codes_open(struct akin__rows *rows, const akin_index *index,
@@ -316,7 +328,7 @@ struct akin__near {
 
 /* What is to be found. */
 struct akin__scan {
-    const struct akin__rows *rows;
+    struct akin__rows *rows;            /* its file is mapped, and stays so */
     const struct akin__live_rows *live; /* NULL: every committed row */
     bool codes;   /* look at the codes first; else float32 alone */
     bool checked; /* the checksums of float32 rows need not be looked at */

@@ -25,7 +25,7 @@ akin_status akin__row_list_open(struct akin__row_list *list, akin_index *index,
     const struct akin__live_rows *live = &index->live[ordinal];
     memset(list, 0, sizeof *list);
     list->rows = index->read.model[ordinal];
-    list->rows.file = list->rows.codes = (struct akin__file){-1, NULL};
+    list->rows.file = list->rows.codes = (struct akin__file){.fd = -1};
     akin_status status = AKIN_OK;
     list->row = akin__alloc(live->count, sizeof *list->row);
     list->crc = akin__alloc(live->count, sizeof *list->crc);

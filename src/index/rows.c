@@ -4,8 +4,7 @@
  * row's checksum is in the catalog, beside the file it belongs to.
  *
  * The file only grows. Rows behind the committed ones are the remains of a
- * writer that was stopped, and are written over. It is read with pread, not
- * mapped: a disc that is pulled out is an error then, not a signal.
+ * writer that was stopped, and are written over.
  */
 #include <math.h>
 #include <stdio.h>
@@ -18,7 +17,7 @@
 #include "base/text.h"
 #include "index/index.h"
 
-enum { HEADER_BYTES = 64, ROWS_VERSION = 1, TYPE_F32 = 1 };
+enum { ROWS_VERSION = 1, TYPE_F32 = 1 };
 /* A row number is 32 bits in memory: 4,294,967,295 rows. */
 #define MOST_ROWS UINT32_MAX
 
@@ -36,11 +35,11 @@ static uint8_t digit(char c)
                                             : 0);
 }
 
-void akin__rows_header(uint8_t header[HEADER_BYTES],
+void akin__rows_header(uint8_t header[AKIN__HEADER_BYTES],
                        const struct akin__rows *rows, const char name[8],
                        uint32_t version, uint32_t type)
 {
-    memset(header, 0, HEADER_BYTES);
+    memset(header, 0, AKIN__HEADER_BYTES);
     memcpy(header, name, 8);
     akin__store_le32(header + 8, version);
     akin__store_le32(header + 12, rows->is.dim);
@@ -51,15 +50,10 @@ void akin__rows_header(uint8_t header[HEADER_BYTES],
     akin__store_le32(header + 60, akin__crc32(header, 60));
 }
 
-static void make_header(uint8_t header[HEADER_BYTES],
+static void make_header(uint8_t header[AKIN__HEADER_BYTES],
                         const struct akin__rows *rows)
 {
     akin__rows_header(header, rows, magic, ROWS_VERSION, TYPE_F32);
-}
-
-static uint64_t row_offset(const struct akin__rows *rows, uint64_t row)
-{
-    return HEADER_BYTES + row * akin__row_bytes(rows);
 }
 
 /* The file's real path, and in *shown the one for messages. */
@@ -104,7 +98,7 @@ akin_status akin__rows_check_size(const struct akin__rows *rows,
     const akin_status status = akin__file_size(&rows->file, &bytes, err);
     if (status)
         return status;
-    const uint64_t least = row_offset(rows, rows->committed);
+    const uint64_t least = akin__row_offset(rows, rows->committed);
     if (bytes < least)
         return akin__fail(
             err, AKIN_ECORRUPT, "%s: has %llu bytes, %llu rows need %llu",
@@ -116,7 +110,7 @@ akin_status akin__rows_check_size(const struct akin__rows *rows,
 akin_status akin__rows_open(struct akin__rows *rows, const akin_index *index,
                             size_t ordinal, bool write, akin_error *err)
 {
-    uint8_t header[HEADER_BYTES], want[HEADER_BYTES];
+    uint8_t header[AKIN__HEADER_BYTES], want[AKIN__HEADER_BYTES];
     akin_status status =
         open_file(rows, index, ordinal, write ? AKIN__WRITE : AKIN__READ, err);
     if (status)
@@ -135,7 +129,7 @@ out:
 akin_status akin__rows_make(struct akin__rows *rows, const akin_index *index,
                             size_t ordinal, akin_error *err)
 {
-    uint8_t header[HEADER_BYTES];
+    uint8_t header[AKIN__HEADER_BYTES];
     akin_status status = open_file(rows, index, ordinal, AKIN__FRESH, err);
     if (status)
         return status;
@@ -162,15 +156,15 @@ akin_status akin__rows_count(const struct akin__rows *rows, uint64_t *there,
 {
     uint64_t bytes = 0;
     const akin_status status = akin__file_size(&rows->file, &bytes, err);
-    *there = bytes < HEADER_BYTES
+    *there = bytes < AKIN__HEADER_BYTES
                  ? 0
-                 : (bytes - HEADER_BYTES) / akin__row_bytes(rows);
+                 : (bytes - AKIN__HEADER_BYTES) / akin__row_bytes(rows);
     return status;
 }
 
 akin_status akin__rows_mend(const struct akin__rows *rows, akin_error *err)
 {
-    uint8_t header[HEADER_BYTES];
+    uint8_t header[AKIN__HEADER_BYTES];
     make_header(header, rows);
     const akin_status status =
         akin__file_write(&rows->file, header, sizeof header, 0, err);
@@ -188,7 +182,7 @@ akin_status akin__rows_read(const struct akin__rows *rows, uint64_t first,
 {
     const akin_status status =
         akin__file_read(&rows->file, floats, count * akin__row_bytes(rows),
-                        row_offset(rows, first), err);
+                        akin__row_offset(rows, first), err);
     if (status == AKIN_EFORMAT && err)
         err->code = AKIN_ECORRUPT; /* it was long enough when it was opened */
     return status == AKIN_EFORMAT ? AKIN_ECORRUPT : status;
@@ -246,8 +240,9 @@ akin_status akin__rows_append(struct akin__rows *rows, const float *vector,
                           (unsigned long)MOST_ROWS);
     normalise(vector, unit, rows->is.dim);
     *crc = akin__crc32(unit, akin__row_bytes(rows));
-    akin_status status = akin__file_write(
-        &rows->file, unit, akin__row_bytes(rows), row_offset(rows, *row), err);
+    akin_status status =
+        akin__file_write(&rows->file, unit, akin__row_bytes(rows),
+                         akin__row_offset(rows, *row), err);
     if (!status)
         status = akin__codes_append(rows, *row, unit, *crc, err);
     if (!status)

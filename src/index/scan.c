@@ -14,6 +14,7 @@
 
 #include "base/error.h"
 #include "base/hash.h"
+#include "base/mapped.h"
 #include "base/memory.h"
 #include "base/thread.h"
 #include "index/index.h"
@@ -48,7 +49,8 @@ struct basket {
 };
 
 struct worker {
-    uint8_t *block;         /* rows or records, those that count in front */
+    const uint8_t *units;   /* [count] rows or records, those that count */
+    uint8_t *block;         /* where they are if not in mapped memory */
     uint32_t *row, *crc;    /* [block_rows] whose they are */
     uint32_t (*sums)[2];    /* [block_rows] */
     float *scale;           /* [block_rows] */
@@ -164,13 +166,37 @@ static akin_status take(struct engine *e, struct worker *w, size_t query,
 
 /* --------------------------------------------------------- reading ----- */
 
-static akin_status read_units(const struct engine *e, uint64_t first,
-                              size_t count, uint8_t *to, akin_error *err)
+static struct akin__file *file_of(const struct akin__scan *scan)
 {
-    return e->scan->codes
-               ? akin__codes_read(e->scan->rows, first, count, to, err)
-               : akin__rows_read(e->scan->rows, first, count,
-                                 (float *)(void *)to, err);
+    return scan->codes ? &scan->rows->codes : &scan->rows->file;
+}
+
+/* Rows or records from mapped memory, or read where there is none, as it is
+ * behind the last ones, which kernels overstep. */
+static akin_status read_units(const struct engine *e, struct worker *w,
+                              uint64_t first, size_t count, akin_error *err)
+{
+    const struct akin__rows *rows = e->scan->rows;
+    const uint64_t offset = e->scan->codes ? akin__code_offset(rows, first)
+                                           : akin__row_offset(rows, first);
+    w->units =
+        akin__mapped_at(file_of(e->scan), count * e->unit + SLACK, offset);
+    if (w->units)
+        return AKIN_OK;
+    w->units = w->block;
+    return e->scan->codes ? akin__codes_read(rows, first, count, w->block, err)
+                          : akin__rows_read(rows, first, count,
+                                            (float *)(void *)w->block, err);
+}
+
+/* Of what was read from row `first` on only the worker's rows. */
+static void close_ranks(const struct engine *e, struct worker *w,
+                        uint64_t first)
+{
+    for (size_t i = 0; i < w->count; i++)
+        memmove(w->block + i * e->unit,
+                w->units + (size_t)(w->row[i] - first) * e->unit, e->unit);
+    w->units = w->block;
 }
 
 /* The live rows of a block into the worker's, each once. */
@@ -184,19 +210,17 @@ static akin_status read_live(const struct engine *e, struct worker *w,
     if (from == to)
         return AKIN_OK;
     first = live->at[from].row;
-    const akin_status status = read_units(
-        e, first, (size_t)(live->at[to - 1].row - first + 1), w->block, err);
+    const size_t span = (size_t)(live->at[to - 1].row - first + 1);
+    const akin_status status = read_units(e, w, first, span, err);
     for (size_t i = from; i < to && !status; i++) {
         const uint32_t row = live->at[i].row;
-        const size_t at = (size_t)(row - first);
         if (w->count && w->row[w->count - 1] == row)
             continue;
-        if (at != w->count)
-            memmove(w->block + w->count * e->unit, w->block + at * e->unit,
-                    e->unit);
         w->row[w->count] = row;
         w->crc[w->count++] = live->at[i].crc;
     }
+    if (!status && w->count < span)
+        close_ranks(e, w, first);
     return status;
 }
 
@@ -210,7 +234,7 @@ static akin_status read_block(const struct engine *e, struct worker *w,
     w->count = left < e->block_rows ? (size_t)left : e->block_rows;
     for (size_t i = 0; i < w->count; i++)
         w->row[i] = (uint32_t)(first + i);
-    return read_units(e, first, w->count, w->block, err);
+    return read_units(e, w, first, w->count, err);
 }
 
 /* --------------------------------------------------------- float32 ----- */
@@ -251,7 +275,7 @@ static akin_status score_floats(struct engine *e, struct worker *w,
     const float reach = float_reach(dim);
     akin_status status = AKIN_OK;
     for (size_t i = 0; i < w->count && !status; i++) {
-        const float *row = (const float *)(void *)w->block + i * dim;
+        const float *row = (const float *)(const void *)w->units + i * dim;
         if (!scan->checked)
             status =
                 akin__rows_check(scan->rows, w->row[i], w->crc[i], row, err);
@@ -277,11 +301,11 @@ static akin_status score_floats(struct engine *e, struct worker *w,
 static akin_status check_records(struct engine *e, struct worker *w,
                                  akin_error *err)
 {
-    e->kernels->byte_sums(w->count, e->unit - 4, w->block, e->unit, e->numbers,
+    e->kernels->byte_sums(w->count, e->unit - 4, w->units, e->unit, e->numbers,
                           e->weights, w->sums);
     for (size_t i = 0; i < w->count; i++) {
         const struct akin__code_tail tail =
-            akin__code_tail(w->block + i * e->unit, e->unit);
+            akin__code_tail(w->units + i * e->unit, e->unit);
         if (tail.check != akin__code_check(w->sums[i][1], w->row[i]) ||
             (e->scan->live && tail.crc != w->crc[i]))
             return akin__code_damaged(e->scan->rows, w->row[i], err);
@@ -347,7 +371,7 @@ static akin_status score_several(struct engine *e, struct worker *w,
     for (size_t at = 0; at < w->count && !status; at += AKIN__CODE_ROWS) {
         const size_t left = w->count - at;
         const size_t count = left < AKIN__CODE_ROWS ? left : AKIN__CODE_ROWS;
-        akin__code_batch_scores(&e->batch, count, w->block + at * e->unit,
+        akin__code_batch_scores(&e->batch, count, w->units + at * e->unit,
                                 e->unit, w->scale + at, w->scores);
         for (size_t i = 0; i < count && !status; i++)
             status =
@@ -356,21 +380,34 @@ static akin_status score_several(struct engine *e, struct worker *w,
     return status;
 }
 
+static akin_status score_block(struct engine *e, struct worker *w,
+                               akin_error *err)
+{
+    if (!e->scan->codes)
+        return score_floats(e, w, err);
+    const akin_status status = check_records(e, w, err);
+    if (status)
+        return status;
+    return e->scan->queries == 1 ? score_one(e, w, err)
+                                 : score_several(e, w, err);
+}
+
 static akin_status scan_block(void *context, size_t item, int thread,
                               akin_error *err)
 {
     struct engine *e = context;
     struct worker *w = &e->workers[thread];
+    akin_error lost;
+    akin__mapped_begin(file_of(e->scan));
     akin_status status = read_block(e, w, item, err);
-    if (status || !w->count)
+    if (!status && w->count)
+        status = score_block(e, w, err);
+    if (akin__mapped_end(file_of(e->scan), &lost) == AKIN_OK)
         return status;
-    if (!e->scan->codes)
-        return score_floats(e, w, err);
-    status = check_records(e, w, err);
-    if (status)
-        return status;
-    return e->scan->queries == 1 ? score_one(e, w, err)
-                                 : score_several(e, w, err);
+    /* Zeros were scored, or found to be damaged. */
+    if (err)
+        *err = lost;
+    return lost.code;
 }
 
 /* --------------------------------------------------------- ranking ----- */
@@ -566,6 +603,10 @@ static akin_status prepare(struct engine *e, akin_error *err)
     AKIN_CHECK(e->workers, err, AKIN_ENOMEM, "no memory for a search");
     if (scan->codes)
         AKIN_TRY(prepare_codes(e, err));
+    akin__mapped_open(
+        file_of(scan),
+        scan->codes ? akin__code_offset(scan->rows, scan->rows->committed)
+                    : akin__row_offset(scan->rows, scan->rows->committed));
     for (int t = 0; t < e->threads; t++)
         AKIN_TRY(open_worker(e, &e->workers[t], err));
 out:

@@ -212,7 +212,7 @@ static akin_status download(struct akin__pull *pull, const char *file,
                             const struct akin__http_reply *reply,
                             const char *blob, akin_error *err)
 {
-    struct akin__file lock = {-1, NULL}, part = {-1, NULL};
+    struct akin__file lock = {.fd = -1}, part = {.fd = -1};
     char *blobs = akin__join(pull->repo, "blobs");
     char *path = akin__format("%s.incomplete", blob);
     akin_status status;

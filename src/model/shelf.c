@@ -214,7 +214,7 @@ static akin_status check_file(struct check *check,
                               const struct akin__weights_place *place,
                               const char *name, bool needed, akin_error *err)
 {
-    struct akin__file file = {-1, NULL};
+    struct akin__file file = {.fd = -1};
     akin_error problem = {AKIN_OK, ""};
     char *path = akin__weights_file(place, name), *real = NULL;
     akin_model_file seen = {.path = path ? path : name};
