@@ -353,7 +353,7 @@ const struct cli_command cli_label = {
                 {"template", "a prompt with {} in it; again: the mean of all"},
                 {"top", "labels of each picture (5)"},
                 {"json", "one line a picture: docs/json.md"},
-                {"csv", "one line a label: path,model,label,probability,.."},
+                {"csv", "a line a label: path,model,label,probability,.."},
                 {"model", "known name, hub id or folder; again for a second"},
                 {"index", "label every picture of this index"},
                 {"path", "of an index: only files whose path matches"},

@@ -54,6 +54,9 @@ class Label(Case):
         shares = softmax(scale * cosines)
         self.assertEqual(len(got), len(vectors))
         for line, cosine, share in zip(got, cosines, shares):
+            self.assertEqual([*line], ['path', 'model', 'labels'])
+            self.assertEqual([*line['labels'][0]],
+                             ['label', 'probability', 'cosine'])
             best = np.argsort(-cosine, kind='stable')[:len(line['labels'])]
             self.assertEqual([x['label'] for x in line['labels']],
                              [words[i] for i in best], line['path'])
