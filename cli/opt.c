@@ -29,6 +29,7 @@ enum kind {
     LIMIT,
     COSINE,
     EXCLUDE,
+    TEMPLATE,
     NUMBERS, /* a range into two uint64_t, one after the other */
     DATES,   /* the same into two int64_t */
     SHARE,
@@ -47,6 +48,9 @@ static const struct known {
     {"index", 'i', "X.akin", TEXT, offsetof(struct cli_values, index)},
     {"model", 0, "NAME", MODEL, 0},
     {"text", 0, "TEXT", SAID, 0},
+    {"labels", 0, "A,B,..", TEXT, offsetof(struct cli_values, labels)},
+    {"labels-file", 0, "FILE", TEXT, offsetof(struct cli_values, labels_file)},
+    {"template", 0, "TEXT", TEMPLATE, 0},
     {"pool", 0, "mean|cls|patches", CHOICE, offsetof(struct cli_values, pool)},
     {"exif", 0, "on|off", CHOICE, offsetof(struct cli_values, exif)},
     {"precision", 0, "f32|bf16|int8", PRECISION,
@@ -94,6 +98,7 @@ static const struct known {
     {"score-norm", 0, NULL, FLAG, offsetof(struct cli_values, score_norm)},
     {"intervals", 0, NULL, FLAG, offsetof(struct cli_values, intervals)},
     {"threads", 0, "N", COUNT, offsetof(struct cli_values, threads)},
+    {"csv", 0, NULL, FLAG, offsetof(struct cli_values, csv)},
     {"json", 0, NULL, FLAG, offsetof(struct cli_values, json)},
     {"help", 'h', NULL, HELP, 0},
 };
@@ -291,6 +296,15 @@ static int take_exclude(struct cli_values *values, const char *text)
     return 0;
 }
 
+static int take_template(struct cli_values *values, const char *text)
+{
+    if (values->prompts == CLI_TEMPLATES)
+        return cli_wrong(values, "more than %d times --template",
+                         CLI_TEMPLATES);
+    values->prompt[values->prompts++] = text;
+    return 0;
+}
+
 static int take_text(struct cli_values *values, const char *text)
 {
     const size_t count = values->texts + 1;
@@ -434,6 +448,8 @@ static int take(struct cli_values *values, const struct known *option,
         return take_choice(values, option, text);
     case EXCLUDE:
         return take_exclude(values, text);
+    case TEMPLATE:
+        return take_template(values, text);
     case LIMIT:
         return take_limit(values, text);
     case PRECISION:
