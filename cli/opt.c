@@ -75,6 +75,10 @@ static const struct known {
     {"html", 0, "PAGE", TEXT, offsetof(struct cli_values, html)},
     {"format", 0, "FORMAT", TEXT, offsetof(struct cli_values, format)},
     {"output", 'o', "FILE", TEXT, offsetof(struct cli_values, output)},
+    {"seed", 0, "N", SKIP, offsetof(struct cli_values, seed)},
+    {"edits", 0, "KIND,..", TEXT, offsetof(struct cli_values, edits)},
+    {"count", 0, "N", COUNT, offsetof(struct cli_values, count)},
+    {"distractors", 0, "S", SHARE, offsetof(struct cli_values, distractors)},
     {"to", 0, "URI", TEXT, offsetof(struct cli_values, to)},
     {"table", 0, "NAME", TEXT, offsetof(struct cli_values, table)},
     {"paths", 0, "LIST", TEXT, offsetof(struct cli_values, paths)},
@@ -229,7 +233,7 @@ static void print_group(const char *above,
 {
     printf("usage: akin %sCOMMAND\n\ncommands:\n", above);
     for (; *table; table++)
-        printf("  %-9s %s\n", (*table)->name, (*table)->summary);
+        printf("  %-11s %s\n", (*table)->name, (*table)->summary);
     printf("\nakin %sCOMMAND --help says how to use each.\n", above);
 }
 
@@ -570,7 +574,8 @@ int cli_dispatch(const char *above, const struct cli_command *const *table,
                  int argc, char **argv)
 {
     const struct cli_command *command;
-    struct cli_values values = {.limits.size = sizeof(akin_limits)};
+    struct cli_values values = {.limits.size = sizeof(akin_limits),
+                                .distractors = -1};
     char name[64];
     if (argc < 1 || !strcmp(argv[0], "--help") || !strcmp(argv[0], "-h")) {
         print_group(above, table);

@@ -33,9 +33,12 @@ struct cli_values {
     const char **text;                        /* [texts], each a --text */
     size_t *text_after; /* [texts]: words that stand before it */
     size_t texts;
-    size_t k;       /* 0: not given */
-    size_t threads; /* 0: not given */
-    size_t whiten;  /* 0: not given */
+    size_t k;           /* 0: not given */
+    size_t threads;     /* 0: not given */
+    size_t whiten;      /* 0: not given */
+    size_t seed, count; /* 0: not given */
+    const char *edits;
+    double distractors; /* below 0: not given */
     /* 0: not given; else an akin_pool, and one more than an akin_exif, an
      * akin_precision and an akin_decode */
     int pool, exif, precision, decode;
