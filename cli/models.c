@@ -378,35 +378,23 @@ bool cli_models_read(const struct cli_models *models, size_t m)
            akin_model_tower(models->model[m]) != AKIN_TOWER_IMAGE;
 }
 
-static int open_reader(struct cli_models *models,
-                       const struct cli_values *values, const char *path,
-                       const akin_index_info *info,
-                       const akin_index_model *entry, const char *given)
-{
-    if (!strcmp(entry->family, "clip"))
-        return open_entry(models, values, path, info, entry, given,
-                          AKIN_TOWER_TEXT);
-    if (!given)
-        return 0;
-    return cli_wrong(values, "the %s of %s is a %s and cannot read; clip can",
-                     entry->name, path, entry->family);
-}
-
 int cli_models_open_texts_for(struct cli_models *models,
                               const struct cli_values *values, const char *path,
                               const akin_index_info *info)
 {
-    int code = check_making(values, path, info);
-    memset(models, 0, sizeof *models);
-    for (size_t i = 0; i < values->models && !code; i++) {
-        const char *name = values->model[i];
-        const akin_index_model *entry = find_entry(info, name);
-        code = entry ? open_reader(models, values, path, info, entry, name)
-                     : no_entry(path, info, name);
+    size_t readers = 0;
+    int code = cli_models_open_queries(models, values, path, info, false, true);
+    for (size_t m = 0; m < models->count; m++) {
+        if (!models->model[m] && values->models && !code)
+            code = cli_wrong(values, "the %s of %s cannot read; a clip can",
+                             models->name[m], path);
+        if (!models->model[m])
+            continue;
+        models->name[readers] = models->name[m];
+        models->model[readers++] = models->model[m];
     }
-    for (size_t i = 0; i < info->models && !values->models && !code; i++)
-        code = open_reader(models, values, path, info, &info->model[i], NULL);
-    if (code || models->count)
+    models->count = readers;
+    if (code || readers)
         return code;
     cli_say("%s has no vectors of a model that can read; `akin index DIR -i %s "
             "--model clip` adds some",
