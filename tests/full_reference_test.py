@@ -8,6 +8,7 @@ models judge the numpy reference in the same way. Needs PyTorch and minutes:
 """
 import glob
 import importlib.util
+import json
 import os
 import subprocess
 import sys
@@ -48,6 +49,33 @@ def embed(folder, photos):
         support.akin('embed', *photos, '--model', folder, '--exif', 'off',
                      '--format', 'npy', '-o', out)
         return np.load(out)
+
+
+WORDS = ['cat', 'dog', 'red apple', 'golden retriever', 'caf\u00e9', 'x, y']
+
+
+def labels_agree(case, folder, photos, near):
+    """Probabilities of `akin label` are those of CLIPModel's logits."""
+    model = transformers.CLIPModel.from_pretrained(
+        folder, dtype=torch.float32).eval()
+    texts = transformers.CLIPTokenizer.from_pretrained(folder)(
+        [f'a photo of a {word}.' for word in WORDS], padding=True,
+        return_tensors='pt')
+    facts = reference_vectors.facts(folder)
+    x = torch.from_numpy(np.stack([
+        reference_vectors.pixels(folder, p, facts) for p in photos])).float()
+    with torch.no_grad():
+        want = model(pixel_values=x, **texts).logits_per_image.softmax(1)
+    with tempfile.NamedTemporaryFile('w', encoding='utf-8') as f:
+        f.write('\n'.join(WORDS))
+        f.flush()
+        out = support.akin('label', *photos, '--labels-file', f.name, '--json',
+                           '--model', folder, '-k', '99', '--exif', 'off')
+    for line, share in zip(map(json.loads, out.stdout.splitlines()),
+                           want.numpy(), strict=True):
+        got = {x['label']: x['probability'] for x in line['labels']}
+        for word, one in zip(WORDS, share, strict=True):
+            case.assertLessEqual(abs(got[word] - one), near, line['path'])
 
 
 class Full(unittest.TestCase):
@@ -117,6 +145,10 @@ class Full(unittest.TestCase):
     def test_clip_gives_transformers_vectors_of_texts(self):
         self.texts_agree('clip', 1e-5)
 
+    def test_clip_gives_transformers_labels(self):
+        labels_agree(self, os.path.join(MODELS, 'clip'), self.photos[::10],
+                      1e-5)
+
     def test_legacy_clip_gives_transformers_vectors_of_texts(self):
         self.texts_agree('legacy-clip', 1e-5)
 
@@ -128,6 +160,11 @@ def full(name, near):
 for _name, _near in NAMES.items():
     setattr(Full, f'test {_name} gives transformers\' vectors on every photo',
             full(_name, _near))
+
+
+class Labels(unittest.TestCase):
+    def test_the_tiny_clip_gives_transformers_labels(self):
+        labels_agree(self, support.tiny('tiny-clip'), support.pictures(), 1e-4)
 
 
 class Reference(unittest.TestCase):

@@ -12,15 +12,18 @@ SOURCE = os.environ.get('AKIN_SOURCE') or os.path.dirname(
     os.path.dirname(os.path.abspath(__file__)))
 BUILD = os.environ.get('AKIN_BUILD') or os.path.join(SOURCE, 'build')
 
-# What a room may include besides its own files and akin.h.
+HEADERS = ('akin.h', 'akin_eval.h')
+
+# What a room may include besides its own files and those headers.
 ROOMS = {
     'base': set(),
     'math': {'base'},
     'image': {'base'},
     'model': {'base', 'math'},
     'index': {'base', 'math'},
-    'embed': {'base', 'image', 'model', 'index'},
-    'view': {'base'},
+    'embed': {'base', 'math', 'image', 'model', 'index'},
+    'eval': {'base', 'math', 'image', 'index', 'embed'},
+    'view': {'base', 'image'},
     'cli': {'base', 'view'},
 }
 
@@ -33,7 +36,7 @@ PLACES = {
     r'cpuid\.h': r'src/base/cpu\.c',
     r'libpq-fe\.h': r'src/index/pgvector.*',
     r'sqlite3\.h': r'src/index/.*|src/base/vfs.*',
-    r'jpeglib\.h': r'src/image/.*|src/view/thumb\.c',
+    r'jpeglib\.h': r'src/image/.*',
     r'png\.h|webp/.*|tiffio\.h|gif_lib\.h|libheif/.*|avif/.*'
     r'|jxl/.*|libraw/.*': r'src/image/.*',
     r'openssl/.*': r'src/base/.*|src/view/html\.c',
@@ -91,7 +94,7 @@ class House(unittest.TestCase):
             self.assertIn(room, ROOMS, path)
             for name in re.findall(r'^#include "(.*)"', read(path), re.M):
                 to = name.split('/')[0] if '/' in name else 'cli'
-                if name != 'akin.h' and to not in ROOMS[room] | {room}:
+                if name not in HEADERS and to not in ROOMS[room] | {room}:
                     wrong.append(f'{path} includes {name}')
         self.assertEqual(wrong, [])
 
@@ -178,9 +181,9 @@ class House(unittest.TestCase):
 
 
 class Names(unittest.TestCase):
-    def test_the_library_exports_the_functions_of_akin_h_and_nothing_else(self):
-        declared = set(re.findall(
-            r'AKIN_API\b[^;]*?\b(akin_\w+)\(', code('include/akin.h')))
+    def test_the_library_exports_what_its_headers_have_and_nothing_else(self):
+        declared = {name for header in HEADERS for name in re.findall(
+            r'AKIN_API\b[^;]*?\b(akin_\w+)\(', code(f'include/{header}'))}
         exported = {name for kind, name in symbols(
             os.path.join(BUILD, 'libakin.so'), '-D', '--defined-only')
             if not name.startswith('__')}  # of a sanitizer
@@ -205,23 +208,26 @@ class Names(unittest.TestCase):
 
 
 class Header(unittest.TestCase):
-    def compiles(self, *how):
+    def compiles(self, header, *how):
         compiler = shutil.which('cc') or shutil.which('gcc') or \
             shutil.which('clang')
         return subprocess.run(
             [compiler, '-Wall', '-Wextra', '-pedantic', '-Werror',
-             '-fsyntax-only', *how, '-include', 'akin.h', '-'],
+             '-fsyntax-only', *how, '-include', header, '-'],
             input='', cwd=os.path.join(SOURCE, 'include'), text=True,
             capture_output=True)
 
-    def test_akin_h_alone_is_c11(self):
-        self.assertEqual(self.compiles('-std=c11', '-I.', '-xc').stderr, '')
+    def test_each_header_alone_is_c11(self):
+        for header in HEADERS:
+            done = self.compiles(header, '-std=c11', '-I.', '-xc')
+            self.assertEqual(done.stderr, '', header)
 
-    def test_akin_h_alone_is_cpp(self):
-        done = self.compiles('-std=c++11', '-I.', '-xc++')
-        if 'cc1plus' in done.stderr:
-            self.skipTest('no C++ compiler here')
-        self.assertEqual(done.stderr, '')
+    def test_each_header_alone_is_cpp(self):
+        for header in HEADERS:
+            done = self.compiles(header, '-std=c++11', '-I.', '-xc++')
+            if 'cc1plus' in done.stderr:
+                self.skipTest('no C++ compiler here')
+            self.assertEqual(done.stderr, '', header)
 
 
 if __name__ == '__main__':
