@@ -2,11 +2,13 @@
 #ifndef AKIN_CLI_MODELS_H
 #define AKIN_CLI_MODELS_H
 
+#include <stdbool.h>
+
 #include "akin.h"
 #include "opt.h"
 
 struct cli_models {
-    akin_model *model[CLI_MODELS]; /* [count] */
+    akin_model *model[CLI_MODELS]; /* [count]; NULL: not needed */
     const char *name[CLI_MODELS];  /* [count], each its model's */
     size_t count;
 };
@@ -28,6 +30,10 @@ int cli_models_open(struct cli_models *models, const struct cli_values *values);
 int cli_models_open_texts(struct cli_models *models,
                           const struct cli_values *values);
 
+/* The same for pictures and texts: both towers. */
+int cli_models_open_both(struct cli_models *models,
+                         const struct cli_values *values);
+
 /*
  * Open models for the index at `path`: those that --model names, or all it
  * has, with what the index remembers of them. With `adding` a model that the
@@ -36,6 +42,24 @@ int cli_models_open_texts(struct cli_models *models,
 int cli_models_open_for(struct cli_models *models,
                         const struct cli_values *values, const char *path,
                         const akin_index_info *info, bool adding);
+
+/*
+ * The same for queries of `pictures`, of `texts` or of both: only the towers
+ * that these need. A model that cannot read is opened for pictures alone, and
+ * not at all where there are none; its name then lives as long as *info.
+ */
+int cli_models_open_queries(struct cli_models *models,
+                            const struct cli_values *values, const char *path,
+                            const akin_index_info *info, bool pictures,
+                            bool texts);
+
+/* Whether model m was opened for texts. */
+bool cli_models_read(const struct cli_models *models, size_t m);
+
+/* Open the text towers of those models of the index that can read. */
+int cli_models_open_texts_for(struct cli_models *models,
+                              const struct cli_values *values, const char *path,
+                              const akin_index_info *info);
 
 void cli_models_close(struct cli_models *models);
 

@@ -29,11 +29,13 @@ enum kind {
     LIMIT,
     COSINE,
     EXCLUDE,
+    TEMPLATE,
     NUMBERS, /* a range into two uint64_t, one after the other */
     DATES,   /* the same into two int64_t */
     SHARE,
     HELP
 };
+enum { WORD = 1 }; /* what getopt answers at a word */
 
 /* Every option there is, in the order of getopt's answers (FIRST + row). */
 static const struct known {
@@ -46,6 +48,9 @@ static const struct known {
     {"index", 'i', "X.akin", TEXT, offsetof(struct cli_values, index)},
     {"model", 0, "NAME", MODEL, 0},
     {"text", 0, "TEXT", SAID, 0},
+    {"labels", 0, "A,B,..", TEXT, offsetof(struct cli_values, labels)},
+    {"labels-file", 0, "FILE", TEXT, offsetof(struct cli_values, labels_file)},
+    {"template", 0, "TEXT", TEMPLATE, 0},
     {"pool", 0, "mean|cls|patches", CHOICE, offsetof(struct cli_values, pool)},
     {"exif", 0, "on|off", CHOICE, offsetof(struct cli_values, exif)},
     {"precision", 0, "f32|bf16|int8", PRECISION,
@@ -106,6 +111,7 @@ static const struct known {
     {"terminal", 0, NULL, FLAG, offsetof(struct cli_values, terminal)},
     {"intervals", 0, NULL, FLAG, offsetof(struct cli_values, intervals)},
     {"threads", 0, "N", COUNT, offsetof(struct cli_values, threads)},
+    {"csv", 0, NULL, FLAG, offsetof(struct cli_values, csv)},
     {"json", 0, NULL, FLAG, offsetof(struct cli_values, json)},
     {"help", 'h', NULL, HELP, 0},
 };
@@ -303,13 +309,27 @@ static int take_exclude(struct cli_values *values, const char *text)
     return 0;
 }
 
+static int take_template(struct cli_values *values, const char *text)
+{
+    if (values->prompts == CLI_TEMPLATES)
+        return cli_wrong(values, "more than %d times --template",
+                         CLI_TEMPLATES);
+    values->prompt[values->prompts++] = text;
+    return 0;
+}
+
 static int take_text(struct cli_values *values, const char *text)
 {
-    const char **all =
-        akin__realloc(values->text, values->texts + 1, sizeof *values->text);
+    const size_t count = values->texts + 1;
+    const char **all = akin__realloc(values->text, count, sizeof *values->text);
     if (!all)
         return cli_no_memory();
     values->text = all;
+    size_t *after = akin__realloc(values->text_after, count, sizeof *after);
+    if (!after)
+        return cli_no_memory();
+    values->text_after = after;
+    values->text_after[values->texts] = values->words;
     values->text[values->texts++] = text;
     return 0;
 }
@@ -441,6 +461,8 @@ static int take(struct cli_values *values, const struct known *option,
         return take_choice(values, option, text);
     case EXCLUDE:
         return take_exclude(values, text);
+    case TEMPLATE:
+        return take_template(values, text);
     case LIMIT:
         return take_limit(values, text);
     case PRECISION:
@@ -463,7 +485,7 @@ static int take(struct cli_values *values, const struct known *option,
 /* What getopt_long is to know: the command's options and --help. */
 struct getopt_tables {
     struct option longs[KNOWN + 1];
-    char letters[2 * KNOWN + 2];
+    char letters[2 * KNOWN + 3];
 };
 
 static void add_option(struct getopt_tables *tables, size_t count,
@@ -482,7 +504,9 @@ static void fill_tables(struct getopt_tables *tables,
 {
     size_t count = 0;
     memset(tables, 0, sizeof *tables);
-    tables->letters[0] = ':'; /* a missing argument is told apart */
+    /* Words are told in their order among the options, and a missing argument
+     * is told apart. */
+    memcpy(tables->letters, "-:", 2);
     for (const struct cli_option *o = command->options; o->name; o++)
         add_option(tables, count++, find_known(o->name));
     add_option(tables, count, find_known("help"));
@@ -506,11 +530,16 @@ static int parse(const struct cli_command *command, int argc, char **argv,
     struct getopt_tables tables;
     int answer, code = 0;
     fill_tables(&tables, command);
+    values->word = akin__calloc((size_t)argc, sizeof *values->word);
+    if (!values->word)
+        return cli_no_memory();
     opterr = 0;
     while (!code && (answer = getopt_long(argc, argv, tables.letters,
                                           tables.longs, NULL)) != -1) {
         const struct known *option = answered(answer == ':' ? optopt : answer);
-        if (answer == ':')
+        if (answer == WORD)
+            values->word[values->words++] = optarg;
+        else if (answer == ':')
             code = cli_wrong(values, "--%s needs %s", option->name,
                              option->argument);
         else if (answer == '?' && optopt >= FIRST)
@@ -525,8 +554,8 @@ static int parse(const struct cli_command *command, int argc, char **argv,
         else
             code = take(values, option, optarg);
     }
-    values->word = argv + optind;
-    values->words = (size_t)(argc - optind);
+    for (int i = optind; i < argc; i++) /* behind -- */
+        values->word[values->words++] = argv[i];
     return code;
 }
 
@@ -575,5 +604,7 @@ int cli_dispatch(const char *above, const struct cli_command *const *table,
     }
     const int code = run(above, command, argc, argv, &values);
     akin__free(values.text);
+    akin__free(values.text_after);
+    akin__free(values.word);
     return code;
 }

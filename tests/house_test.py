@@ -21,7 +21,7 @@ ROOMS = {
     'image': {'base'},
     'model': {'base', 'math'},
     'index': {'base', 'math'},
-    'embed': {'base', 'image', 'model', 'index'},
+    'embed': {'base', 'math', 'image', 'model', 'index'},
     'eval': {'base', 'math', 'image', 'index', 'embed'},
     'view': {'base', 'image'},
     'cli': {'base', 'view'},

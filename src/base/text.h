@@ -19,7 +19,7 @@ struct akin__text {
 void akin__text_add(struct akin__text *text, const char *bytes, size_t count);
 void akin__text_addf(struct akin__text *text, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
-/* A field of a CSV, in quotes where it holds what would end it. */
+/* A field of CSV (RFC 4180), in quotes where it holds what would end it. */
 void akin__text_add_field(struct akin__text *text, const char *field);
 void akin__text_free(struct akin__text *text);
 

@@ -1,6 +1,8 @@
 /* Pages of answers and of copies (html.h). */
 #include "view/html.h"
 
+#include <math.h>
+
 #include "view/meter.h"
 #include "view/thumb.h"
 
@@ -39,14 +41,21 @@ static akin_status add_ranking(struct akin__page *page,
                                const struct akin__ranking *ranking,
                                akin_error *err)
 {
+    static const char *const parts[] = {[AKIN__WHOLE] = "",
+                                        [AKIN__PICTURES] =
+                                            ": the pictures alone",
+                                        [AKIN__NOTHING] = ": cannot read"};
     akin_status status = AKIN_OK;
     akin__page_text(page, "<section><h2>");
     akin__page_escaped(page, ranking->model);
+    akin__page_text(page, parts[ranking->part]);
     if (ranking->found)
         akin__text_addf(&page->text, "</h2>\n<ol start=\"%zu\">\n",
                         ranking->offset + 1);
     else
-        akin__page_text(page, "</h2>\n<p class=\"nothing\">nothing found</p>");
+        akin__text_addf(&page->text, "</h2>\n<p class=\"nothing\">%s</p>",
+                        ranking->part == AKIN__NOTHING ? "no answer to words"
+                                                       : "nothing found");
     for (size_t i = 0; i < ranking->found && !status; i++)
         status = add_match(page, &ranking->match[i], err);
     akin__page_text(page,
@@ -54,17 +63,46 @@ static akin_status add_ranking(struct akin__page *page,
     return status;
 }
 
+/* A picture or words, below what is done with them: "+ 2 x". */
+static akin_status add_term(struct akin__page *page,
+                            const struct akin__answers *answers, size_t t,
+                            akin_error *err)
+{
+    const struct akin__term *term = &answers->term[t];
+    const double weight = fabs(term->weight);
+    const bool less = term->weight < 0, some = weight < 1 || weight > 1;
+    if (t || less || some) {
+        akin__page_text(page, less ? "<p class=\"sign\">\342\210\222 "
+                              : t  ? "<p class=\"sign\">+ "
+                                   : "<p class=\"sign\">");
+        if (some)
+            akin__text_addf(&page->text, "%g \303\227", weight);
+        akin__page_text(page, "</p>\n");
+    }
+    akin__page_text(page, less ? "<figure class=\"less\">" : "<figure>");
+    if (term->picture) {
+        akin__page_picture(page, term->say, AKIN__THUMB_SIDE);
+        akin__page_text(page, "<figcaption>");
+        akin__page_name(page, term->say);
+        akin__page_text(page, "</figcaption>");
+    } else {
+        akin__page_text(page,
+                        "<div class=\"tile\"><p class=\"words\">\342\200\234");
+        akin__page_escaped(page, term->say);
+        akin__page_text(page, "\342\200\235</p></div>");
+    }
+    akin__page_text(page, "</figure>\n");
+    return akin__page_flush(page, err);
+}
+
 akin_status akin__page_add(struct akin__page *page,
                            const struct akin__answers *answers, akin_error *err)
 {
     akin_status status = AKIN_OK;
-    akin__page_text(
-        page, "<article><section class=\"query\"><h2>query</h2>\n<figure>");
-    akin__page_picture(page, answers->query, AKIN__THUMB_SIDE);
-    akin__page_text(page, "<figcaption>");
-    akin__page_name(page, answers->query);
-    akin__page_text(
-        page, "</figcaption></figure></section>\n<div class=\"models\">\n");
+    akin__page_text(page, "<article><section class=\"query\"><h2>query</h2>\n");
+    for (size_t t = 0; t < answers->terms && !status; t++)
+        status = add_term(page, answers, t, err);
+    akin__page_text(page, "</section>\n<div class=\"models\">\n");
     for (size_t m = 0; m < answers->models && !status; m++)
         status = add_ranking(page, &answers->ranking[m], err);
     akin__page_text(page, "</div></article>\n");
