@@ -10,6 +10,7 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 import unittest
@@ -377,6 +378,23 @@ class Parts(Case):
         self.assertFalse(os.path.exists(self.report), truth)
 
 
+class Table(Case):
+    def test_one_command_makes_a_set_and_the_table(self):
+        folder = support.shared('data', 'photos', 'kodak')
+        words = [sys.executable, os.path.join(support.SOURCE, 'bench',
+                                              'eval.py'), folder, '--quick',
+                 '--count', '3', '--model', DINO, '--keep', self.home]
+        said = lambda *more: subprocess.run(
+            [*words, *more], capture_output=True, text=True, check=True).stdout
+        text, lines = said(), said('--json')
+        self.assertRegex(text, r'\A15 edited copies among 5 photos, and 3 ')
+        self.assertRegex(text, r'\n\| tiny-dinov2 \|( [\d.]+ % \([^|]*\) \|){3}')
+        self.assertRegex(text, r'\n\| perceptual hash \|')
+        for line in map(json.loads, lines.splitlines()):
+            self.assertIn(f'| {line["model"]} | {100 * line["accuracy"]:.1f} %',
+                          text)
+
+
 class Vectors(Case):
     """Vectors that are made: what is large enough to be stopped."""
 
@@ -434,6 +452,8 @@ class Vectors(Case):
         scores = q @ r.T
         truths = {i: i for i in range(900)}
         self.close(model, figures(rank_all(scores), truths))
+        self.assertIn('Not shown.', self.read('index.html'))
+        self.assertNotIn('None.', self.read('index.html'))
         after[1000] ^= 1
         with open(kept, 'wb') as f:
             f.write(after)
