@@ -312,7 +312,7 @@ class Parts(Case):
             with open(os.path.join(self.set, 'images', name), 'wb') as f:
                 f.write(b'no picture')
         done = self.run_akin('--model', CLIP, code=1)
-        self.assertIn('2 pictures could not be read: they count as not found',
+        self.assertIn('2 of the pictures could not be read: they count as not found',
                       done.stderr)
         with open(os.path.join(self.report, 'predictions-tiny-clip.csv')) as f:
             rows = list(csv.reader(f))[1:]
