@@ -306,7 +306,7 @@ static int embed(struct bench *b, const char *name, int precision,
         return code;
     }
     models.name[0] = b->called;
-    values.word = files->name;
+    values.word = (const char **)files->name;
     values.words = v->room = files->count;
     v->dim = akin_model_dim(models.model[0]);
     v->row = akin__mul_ok(v->room, v->dim, &numbers)

@@ -215,7 +215,7 @@ static int show_watch(void *context, const char *what, uint64_t done,
 static akin_status work(struct update *u, akin_error *err)
 {
     const struct cli_values *v = u->values;
-    const char *const *roots = (const char *const *)v->word;
+    const char *const *roots = v->word;
     const akin_index_options options = {.size = sizeof options,
                                         .threads = (int)v->threads,
                                         .retry = v->retry,

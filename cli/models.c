@@ -213,15 +213,26 @@ static int find_weights(const char *path, const akin_index_model *entry,
 }
 
 /* Open what the index knows as `entry`; `given` is what --model said. */
+/* Whether the model is the one that the vectors are of. The text tower alone
+ * has no fingerprint: only its size can be told. */
+static bool same_model(const akin_model *model, const akin_index_model *entry)
+{
+    return akin_model_tower(model) == AKIN_TOWER_TEXT
+               ? akin_model_dim(model) == entry->dim
+               : !strcmp(akin_model_fingerprint(model), entry->fingerprint);
+}
+
 static int open_entry(struct cli_models *models,
                       const struct cli_values *values, const char *path,
                       const akin_index_info *info,
-                      const akin_index_model *entry, const char *given)
+                      const akin_index_model *entry, const char *given,
+                      akin_tower tower)
 {
     akin_model_options options = options_for(values, info);
     const char *where;
     options.pool = pool_of(entry->pool);
     options.name = entry->name;
+    options.tower = tower;
     int code = check_pool(values, path, entry);
     if (!code)
         code = find_weights(path, entry, given, &options, &where);
@@ -230,7 +241,7 @@ static int open_entry(struct cli_models *models,
     if (code)
         return code;
     const akin_model *model = models->model[models->count - 1];
-    if (strcmp(akin_model_fingerprint(model), entry->fingerprint) == 0)
+    if (same_model(model, entry))
         return 0;
     cli_say("%s: the %s in %s is not the one that this index was made with, "
             "and their vectors do not compare; name the right folder with "
@@ -288,7 +299,8 @@ static int open_named(struct cli_models *models,
     const akin_index_model *entry = find_entry(info, name);
     const akin_model_options options = options_for(values, info);
     if (entry)
-        return open_entry(models, values, path, info, entry, name);
+        return open_entry(models, values, path, info, entry, name,
+                          AKIN_TOWER_IMAGE);
     return adding ? open_one(models, values, name, &options)
                   : no_entry(path, info, name);
 }
@@ -304,8 +316,53 @@ int cli_models_open_for(struct cli_models *models,
     for (size_t i = 0; i < values->models && !code; i++)
         code = open_named(models, values, path, info, adding, values->model[i]);
     for (size_t i = 0; i < info->models && !values->models && !code; i++)
-        code = open_entry(models, values, path, info, &info->model[i], NULL);
+        code = open_entry(models, values, path, info, &info->model[i], NULL,
+                          AKIN_TOWER_IMAGE);
     return code;
+}
+
+/* What a model of the index is opened for; it is one that is needed. */
+static int open_for_query(struct cli_models *models,
+                          const struct cli_values *values, const char *path,
+                          const akin_index_info *info,
+                          const akin_index_model *entry, const char *given,
+                          bool pictures, bool texts)
+{
+    const bool reads = texts && !strcmp(entry->family, "clip");
+    if (reads || pictures)
+        return open_entry(models, values, path, info, entry, given,
+                          !reads     ? AKIN_TOWER_IMAGE
+                          : pictures ? AKIN_TOWER_BOTH
+                                     : AKIN_TOWER_TEXT);
+    models->name[models->count] = entry->name;
+    models->model[models->count++] = NULL;
+    return 0;
+}
+
+int cli_models_open_queries(struct cli_models *models,
+                            const struct cli_values *values, const char *path,
+                            const akin_index_info *info, bool pictures,
+                            bool texts)
+{
+    int code = check_making(values, path, info);
+    memset(models, 0, sizeof *models);
+    for (size_t i = 0; i < values->models && !code; i++) {
+        const char *name = values->model[i];
+        const akin_index_model *entry = find_entry(info, name);
+        code = entry ? open_for_query(models, values, path, info, entry, name,
+                                      pictures, texts)
+                     : no_entry(path, info, name);
+    }
+    for (size_t i = 0; i < info->models && !values->models && !code; i++)
+        code = open_for_query(models, values, path, info, &info->model[i], NULL,
+                              pictures, texts);
+    return code;
+}
+
+bool cli_models_read(const struct cli_models *models, size_t m)
+{
+    return models->model[m] &&
+           akin_model_tower(models->model[m]) != AKIN_TOWER_IMAGE;
 }
 
 void cli_models_close(struct cli_models *models)

@@ -2,11 +2,13 @@
 #ifndef AKIN_CLI_MODELS_H
 #define AKIN_CLI_MODELS_H
 
+#include <stdbool.h>
+
 #include "akin.h"
 #include "opt.h"
 
 struct cli_models {
-    akin_model *model[CLI_MODELS]; /* [count] */
+    akin_model *model[CLI_MODELS]; /* [count]; NULL: not needed */
     const char *name[CLI_MODELS];  /* [count], each its model's */
     size_t count;
 };
@@ -36,6 +38,19 @@ int cli_models_open_texts(struct cli_models *models,
 int cli_models_open_for(struct cli_models *models,
                         const struct cli_values *values, const char *path,
                         const akin_index_info *info, bool adding);
+
+/*
+ * The same for queries of `pictures`, of `texts` or of both: only the towers
+ * that these need. A model that cannot read is opened for pictures alone, and
+ * not at all where there are none; its name then lives as long as *info.
+ */
+int cli_models_open_queries(struct cli_models *models,
+                            const struct cli_values *values, const char *path,
+                            const akin_index_info *info, bool pictures,
+                            bool texts);
+
+/* Whether model m was opened for texts. */
+bool cli_models_read(const struct cli_models *models, size_t m);
 
 void cli_models_close(struct cli_models *models);
 

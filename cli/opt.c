@@ -34,6 +34,7 @@ enum kind {
     SHARE,
     HELP
 };
+enum { WORD = 1 }; /* what getopt answers at a word */
 
 /* Every option there is, in the order of getopt's answers (FIRST + row). */
 static const struct known {
@@ -286,11 +287,16 @@ static int take_exclude(struct cli_values *values, const char *text)
 
 static int take_text(struct cli_values *values, const char *text)
 {
-    const char **all =
-        akin__realloc(values->text, values->texts + 1, sizeof *values->text);
+    const size_t count = values->texts + 1;
+    const char **all = akin__realloc(values->text, count, sizeof *values->text);
     if (!all)
         return cli_no_memory();
     values->text = all;
+    size_t *after = akin__realloc(values->text_after, count, sizeof *after);
+    if (!after)
+        return cli_no_memory();
+    values->text_after = after;
+    values->text_after[values->texts] = values->words;
     values->text[values->texts++] = text;
     return 0;
 }
@@ -444,7 +450,7 @@ static int take(struct cli_values *values, const struct known *option,
 /* What getopt_long is to know: the command's options and --help. */
 struct getopt_tables {
     struct option longs[KNOWN + 1];
-    char letters[2 * KNOWN + 2];
+    char letters[2 * KNOWN + 3];
 };
 
 static void add_option(struct getopt_tables *tables, size_t count,
@@ -463,7 +469,9 @@ static void fill_tables(struct getopt_tables *tables,
 {
     size_t count = 0;
     memset(tables, 0, sizeof *tables);
-    tables->letters[0] = ':'; /* a missing argument is told apart */
+    /* Words are told in their order among the options, and a missing argument
+     * is told apart. */
+    memcpy(tables->letters, "-:", 2);
     for (const struct cli_option *o = command->options; o->name; o++)
         add_option(tables, count++, find_known(o->name));
     add_option(tables, count, find_known("help"));
@@ -487,11 +495,16 @@ static int parse(const struct cli_command *command, int argc, char **argv,
     struct getopt_tables tables;
     int answer, code = 0;
     fill_tables(&tables, command);
+    values->word = akin__calloc((size_t)argc, sizeof *values->word);
+    if (!values->word)
+        return cli_no_memory();
     opterr = 0;
     while (!code && (answer = getopt_long(argc, argv, tables.letters,
                                           tables.longs, NULL)) != -1) {
         const struct known *option = answered(answer == ':' ? optopt : answer);
-        if (answer == ':')
+        if (answer == WORD)
+            values->word[values->words++] = optarg;
+        else if (answer == ':')
             code = cli_wrong(values, "--%s needs %s", option->name,
                              option->argument);
         else if (answer == '?' && optopt >= FIRST)
@@ -506,8 +519,8 @@ static int parse(const struct cli_command *command, int argc, char **argv,
         else
             code = take(values, option, optarg);
     }
-    values->word = argv + optind;
-    values->words = (size_t)(argc - optind);
+    for (int i = optind; i < argc; i++) /* behind -- */
+        values->word[values->words++] = argv[i];
     return code;
 }
 
@@ -555,5 +568,7 @@ int cli_dispatch(const char *above, const struct cli_command *const *table,
     }
     const int code = run(above, command, argc, argv, &values);
     akin__free(values.text);
+    akin__free(values.text_after);
+    akin__free(values.word);
     return code;
 }

@@ -25,7 +25,8 @@ struct cli_values {
     size_t excludes;
     const char *index, *html, *output, *format, *revision, *pictures;
     const char *to, *table, *paths, *root;
-    const char **text; /* [texts], each a --text */
+    const char **text;  /* [texts], each a --text */
+    size_t *text_after; /* [texts]: words that stand before it */
     size_t texts;
     size_t k;       /* 0: not given */
     size_t threads; /* 0: not given */
@@ -39,7 +40,7 @@ struct cli_values {
     unsigned precisions;        /* bit p: --precision said akin_precision p */
     bool exact, json, strict, retry, normalize, errors, offline, accuracy, yes,
         watch, forget;
-    char *const *word; /* [words]: what is no option */
+    const char **word; /* [words]: what is no option */
     size_t words;
 };
 

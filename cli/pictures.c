@@ -61,7 +61,8 @@ static akin_status embed_item(void *context, size_t item, int thread,
     struct work *work = context;
     struct slot *slot = &work->slot[item];
     (void)err;
-    slot->picture.path = work->values->word[work->first + item];
+    slot->picture.number = work->first + item;
+    slot->picture.path = work->values->word[slot->picture.number];
     slot->status =
         cli_stopped() ? AKIN_ECANCELLED : embed_slot(work, slot, thread);
     return AKIN_OK;

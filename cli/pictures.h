@@ -11,6 +11,7 @@
 /* A file that could be read, with the vector [dim] of each model. */
 struct cli_picture {
     const char *path;
+    size_t number;             /* of it among values->word */
     float *vector[CLI_MODELS]; /* the visitor may change them */
 };
 

@@ -493,12 +493,9 @@ class Search(Case):
         self.assertIn('gone.jpg: No such file', done.stderr)
 
     def test_a_missing_file_is_never_a_text(self):
-        for name in ('gone.jpg', 'GONE.PNG', 'folder/gone'):
-            self.akin('search', name, '-i', 'x.akin', code=3)
-
-    def test_words_are_refused_clearly(self):
-        done = self.akin('search', 'a red bus', '-i', 'x.akin', code=2)
-        self.assertIn('by picture only', done.stderr)
+        for name in ('gone.jpg', 'GONE.PNG', 'folder/gone', '2:gone.jpg'):
+            done = self.akin('search', name, '-i', 'x.akin', code=3)
+            self.assertIn('No such file or directory (--text', done.stderr)
 
     def test_an_empty_index_finds_nothing(self):
         os.mkdir(self.path('empty'))

@@ -11,6 +11,7 @@
 #include "base/memory.h"
 #include "base/precision.h"
 #include "base/text.h"
+#include "base/thread.h"
 #include "embed/parts.h"
 #include "image/preprocess.h"
 #include "model/network.h"
@@ -126,19 +127,38 @@ out:
     return status;
 }
 
+/* What a text tower is made of takes about as long to read as its words. */
+struct opening {
+    akin_model *model;
+    const akin_model_options *options;
+    struct akin__config config;
+};
+
+static akin_status open_part(void *context, size_t part, int thread,
+                             akin_error *err)
+{
+    struct opening *opening = context;
+    akin_model *model = opening->model;
+    (void)thread;
+    if (part == 0)
+        return akin__tokenizer_open(&model->tokenizer, &model->place,
+                                    opening->config.vocabulary, err);
+    const akin_status status =
+        akin__weights_open(&model->weights, &model->place, err);
+    return status ? status
+                  : build(model, &model->reader, &opening->config,
+                          opening->options, err);
+}
+
 static akin_status build_text(akin_model *model,
                               const akin_model_options *options,
                               akin_error *err)
 {
-    struct akin__config config;
-    akin_status status = AKIN_OK;
-    AKIN_TRY(read_config(model, true, &config, err));
-    AKIN_TRY(akin__tokenizer_open(&model->tokenizer, &model->place,
-                                  config.vocabulary, err));
-    AKIN_TRY(akin__weights_open(&model->weights, &model->place, err));
-    AKIN_TRY(build(model, &model->reader, &config, options, err));
-out:
-    return status;
+    struct opening opening = {.model = model, .options = options};
+    const akin_status status = read_config(model, true, &opening.config, err);
+    return status
+               ? status
+               : akin__parallel(options->threads, 2, open_part, &opening, err);
 }
 
 /* Call it as the caller wants, not as it was found. */

@@ -162,27 +162,36 @@ static void widen(const struct akin__tensor *tensor, const uint8_t *bytes,
     }
 }
 
+/* Numbers of two bytes are read into the second half of `out` and made wider
+ * from the first on: none is overwritten before it is read. */
+static akin_status read_wide(const struct akin__safetensors *shard,
+                             const struct akin__tensor *tensor, float *out,
+                             struct akin__hash *hash, akin_error *err)
+{
+    uint8_t *bytes = (uint8_t *)(void *)out +
+                     (tensor->dtype == AKIN__F32 ? 0 : tensor->bytes);
+    const akin_status status =
+        akin__safetensors_read(shard, tensor, bytes, err);
+    if (status)
+        return status;
+    if (hash)
+        akin__hash_add(hash, bytes, (size_t)tensor->bytes);
+    widen(tensor, bytes, out);
+    return AKIN_OK;
+}
+
 akin_status akin__weights_load(const struct akin__weights *weights,
                                const char *name, float *out,
                                struct akin__hash *hash, akin_error *err)
 {
     const struct akin__safetensors *shard = NULL;
     const struct akin__tensor *tensor = find(weights, name, &shard);
-    akin_status status = AKIN_OK;
-    uint8_t *bytes = akin__alloc((size_t)tensor->bytes, 1);
-    AKIN_CHECK(bytes, err, AKIN_ENOMEM, "%s: no memory for tensor %s",
-               akin__safetensors_path(shard), name);
-    AKIN_TRY(akin__safetensors_read(shard, tensor, bytes, err));
     if (hash) {
         akin__hash_add(hash, name, strlen(name) + 1);
         akin__hash_add(hash, tensor->shape,
                        tensor->rank * sizeof *tensor->shape);
-        akin__hash_add(hash, bytes, (size_t)tensor->bytes);
     }
-    widen(tensor, bytes, out);
-out:
-    akin__free(bytes);
-    return status;
+    return read_wide(shard, tensor, out, hash, err);
 }
 
 akin_status akin__weights_row(const struct akin__weights *weights,
@@ -191,14 +200,7 @@ akin_status akin__weights_row(const struct akin__weights *weights,
 {
     const struct akin__safetensors *shard = NULL;
     struct akin__tensor part = *find(weights, name, &shard);
-    const size_t size = part.dtype == AKIN__F32 ? 4 : 2;
-    /* Halves lie in the second half of `out` until they are made wider, from
-     * the first on: none is overwritten before it is read. */
-    uint8_t *bytes = (uint8_t *)(void *)out + (4 - size) * n;
-    part.bytes = n * size;
+    part.bytes = n * (part.dtype == AKIN__F32 ? 4 : 2);
     part.offset += row * part.bytes;
-    const akin_status status = akin__safetensors_read(shard, &part, bytes, err);
-    if (!status)
-        widen(&part, bytes, out);
-    return status;
+    return read_wide(shard, &part, out, NULL, err);
 }

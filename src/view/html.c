@@ -5,6 +5,7 @@
 #include "view/html.h"
 
 #include <limits.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -46,6 +47,10 @@ static const char head[] =
     ".tile img { width: 100%; height: 100%; object-fit: contain; }\n"
     ".query .tile { aspect-ratio: auto; min-height: 60px; }\n"
     ".query img { height: auto; max-height: 340px; }\n"
+    ".query figure + figure { margin-top: 14px; }\n"
+    ".query .words { padding: 14px; font-size: 15px; color: var(--text);\n"
+    "  overflow-wrap: anywhere; unicode-bidi: isolate; }\n"
+    ".less .tile { opacity: 0.6; }\n"
     ".tile p { padding: 8px; font-size: 12px; color: var(--soft);\n"
     "  overflow-wrap: anywhere; max-height: 100%; }\n"
     "figcaption { margin-top: 6px; font-size: 12px; line-height: 1.35;\n"
@@ -211,9 +216,14 @@ static akin_status add_ranking(struct akin__page *page,
                                const struct akin__ranking *ranking,
                                akin_error *err)
 {
+    static const char *const parts[] = {[AKIN__WHOLE] = "",
+                                        [AKIN__PICTURES] =
+                                            ": the pictures alone",
+                                        [AKIN__NOTHING] = ": cannot read"};
     akin_status status = AKIN_OK;
     add(page, "<section><h2>");
     add_escaped(page, ranking->model);
+    add(page, parts[ranking->part]);
     if (ranking->found)
         akin__text_addf(&page->text, "</h2>\n<ol start=\"%zu\">\n",
                         ranking->offset + 1);
@@ -225,15 +235,41 @@ static akin_status add_ranking(struct akin__page *page,
     return status;
 }
 
+/* A picture or words, and what is done with them: "+ 2 x". */
+static akin_status add_term(struct akin__page *page,
+                            const struct akin__answers *answers, size_t t,
+                            akin_error *err)
+{
+    const struct akin__term *term = &answers->term[t];
+    const double weight = fabs(term->weight);
+    const bool less = term->weight < 0, some = weight < 1 || weight > 1;
+    add(page, less ? "<figure class=\"less\">" : "<figure>");
+    if (term->picture) {
+        add_picture(page, term->say, AKIN__THUMB_SIDE);
+    } else {
+        add(page, "<div class=\"tile\"><p class=\"words\">\342\200\234");
+        add_escaped(page, term->say);
+        add(page, "\342\200\235</p></div>\n");
+    }
+    add(page, "<figcaption>");
+    if (t || less)
+        add(page, less ? "\342\210\222 " : "+ ");
+    if (some)
+        akin__text_addf(&page->text, "%g \303\227 ", weight);
+    if (term->picture)
+        add_name(page, term->say);
+    add(page, "</figcaption></figure>\n");
+    return flush(page, err);
+}
+
 akin_status akin__page_add(struct akin__page *page,
                            const struct akin__answers *answers, akin_error *err)
 {
     akin_status status = AKIN_OK;
-    add(page, "<article><section class=\"query\"><h2>query</h2>\n<figure>");
-    add_picture(page, answers->query, AKIN__THUMB_SIDE);
-    add(page, "<figcaption>");
-    add_name(page, answers->query);
-    add(page, "</figcaption></figure></section>\n<div class=\"models\">\n");
+    add(page, "<article><section class=\"query\"><h2>query</h2>\n");
+    for (size_t t = 0; t < answers->terms && !status; t++)
+        status = add_term(page, answers, t, err);
+    add(page, "</section>\n<div class=\"models\">\n");
     for (size_t m = 0; m < answers->models && !status; m++)
         status = add_ranking(page, &answers->ranking[m], err);
     add(page, "</div></article>\n");

@@ -71,10 +71,15 @@ static json_t *result(size_t rank, const akin_match *match)
     return whole(object, bad);
 }
 
-static json_t *ranking_of(const struct akin__ranking *ranking)
+static json_t *ranking_of(const struct akin__ranking *ranking, bool with_part)
 {
+    static const char *const parts[] = {[AKIN__WHOLE] = "whole",
+                                        [AKIN__PICTURES] = "pictures",
+                                        [AKIN__NOTHING] = "nothing"};
     json_t *object = json_object(), *results = json_array();
     int bad = akin__json_set_path(object, "model", ranking->model);
+    if (with_part)
+        bad |= set(object, "answers", json_string(parts[ranking->part]));
     for (size_t i = 0; i < ranking->found; i++)
         bad |= append(results,
                       result(ranking->offset + i + 1, &ranking->match[i]));
@@ -82,27 +87,53 @@ static json_t *ranking_of(const struct akin__ranking *ranking)
     return whole(object, bad);
 }
 
-/* object[key] = [path]; and what akin__json_set_path adds for odd bytes. */
-static int set_paths(json_t *object, const char *key, const char *path)
+/* The words; and where one is no UTF-8 a second list, with its true bytes in
+ * its place. */
+static int set_words(json_t *object, const struct akin__answers *answers)
 {
-    json_t *plain = json_object();
-    int bad = plain ? akin__json_set_path(plain, key, path) : -1;
-    const char *name;
-    json_t *value;
-    json_object_foreach(plain, name, value)
-    {
-        bad |= set(object, name, json_pack("[O]", value));
+    json_t *words = json_array(), *hex = json_array();
+    bool odd = false;
+    int bad = 0;
+    for (size_t i = 0; i < answers->words; i++) {
+        json_t *both = json_object();
+        bad |= akin__json_set_path(both, "word", answers->word[i]);
+        json_t *bytes = json_object_get(both, "word_hex");
+        odd = odd || bytes;
+        bad |= json_array_append(words, json_object_get(both, "word"));
+        bad |= append(hex, bytes ? json_incref(bytes) : json_null());
+        json_decref(both);
     }
-    json_decref(plain);
+    bad |= set(object, "query", words);
+    if (odd)
+        return bad | set(object, "query_hex", hex);
+    json_decref(hex);
     return bad;
+}
+
+static json_t *terms_of(const struct akin__answers *answers)
+{
+    json_t *terms = json_array();
+    int bad = terms ? 0 : -1;
+    for (size_t i = 0; i < answers->terms; i++) {
+        const struct akin__term *term = &answers->term[i];
+        json_t *object = json_object();
+        int wrong = set(object, "weight", json_real(term->weight));
+        wrong |= akin__json_set_path(object, term->picture ? "path" : "text",
+                                     term->say);
+        bad |= append(terms, whole(object, wrong));
+    }
+    return whole(terms, bad);
 }
 
 json_t *akin__json_answers(const struct akin__answers *answers)
 {
     json_t *object = json_object(), *models = json_array();
-    int bad = set_paths(object, "query", answers->query);
+    const bool lone = akin__lone_picture(answers);
+    int bad = set_words(object, answers);
+    if (!lone)
+        bad |= set(object, "terms", terms_of(answers));
     for (size_t m = 0; m < answers->models; m++)
-        bad |= append(models, ranking_of(&answers->ranking[m]));
+        bad |= append(models, ranking_of(&answers->ranking[m], !lone));
     bad |= set(object, "models", models);
     return whole(object, bad);
 }

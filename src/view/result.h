@@ -15,12 +15,25 @@ struct akin__pair {
     const double *cosine;     /* [models] */
 };
 
-/* A picture, and what each model finds most like it. */
+/* What a query is made of: docs/query.md. */
+struct akin__term {
+    double weight;   /* below 0: taken away */
+    const char *say; /* the path of a picture, or words */
+    bool picture;
+};
+
+/* What of a query a model answers; one that cannot read, the pictures. */
+enum akin__part { AKIN__WHOLE, AKIN__PICTURES, AKIN__NOTHING };
+
+/* A query, and what each model finds most like it. */
 struct akin__answers {
-    const char *query;
+    size_t words, terms;
+    const char *const *word;       /* [words], as they were given */
+    const struct akin__term *term; /* [terms] */
     size_t models;
     struct akin__ranking {
         const char *model;
+        enum akin__part part;
         const akin_match *match; /* [found], best first */
         size_t found;
         size_t offset; /* better ones that were left out */
@@ -50,6 +63,12 @@ struct akin__update {
     size_t models;
     const char *const *model; /* [models], as in the report */
 };
+
+/* Whether the query is one picture and nothing else. */
+static inline bool akin__lone_picture(const struct akin__answers *answers)
+{
+    return answers->terms == 1 && answers->term[0].picture;
+}
 
 /* Images a second over some rounds; 0: not measured. */
 struct akin__rate {
