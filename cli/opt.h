@@ -25,11 +25,13 @@ struct cli_values {
     size_t excludes;
     const char *index, *html, *output, *format, *revision, *pictures;
     const char *to, *table, *paths, *root;
-    const char **text;  /* [texts], each a --text */
+    const char *queries, *references, *train; /* files of vectors */
+    const char **text;                        /* [texts], each a --text */
     size_t *text_after; /* [texts]: words that stand before it */
     size_t texts;
     size_t k;       /* 0: not given */
     size_t threads; /* 0: not given */
+    size_t whiten;  /* 0: not given */
     /* 0: not given; else an akin_pool, and one more than an akin_exif, an
      * akin_precision and an akin_decode */
     int pool, exif, precision, decode;
@@ -39,7 +41,7 @@ struct cli_values {
     akin_limits limits;         /* what a picture may cost; zero: not given */
     unsigned precisions;        /* bit p: --precision said akin_precision p */
     bool exact, json, strict, retry, normalize, errors, offline, accuracy, yes,
-        watch, forget;
+        watch, forget, score_norm, intervals;
     const char **word; /* [words]: what is no option */
     size_t words;
 };

@@ -131,3 +131,25 @@ akin_status akin__lines_next(struct akin__lines *lines, char **line,
                           lines->file.path, (unsigned long long)lines->number);
     return AKIN_OK;
 }
+
+bool akin__csv_field(char **at, char **field)
+{
+    char *to = *at, *from = *at;
+    *field = to;
+    if (*from == '"') {
+        for (from++; *from && (*from != '"' || from[1] == '"'); from++) {
+            from += *from == '"';
+            *to++ = *from;
+        }
+        if (*from++ != '"' || (*from && *from != ','))
+            return false;
+    } else {
+        from += strcspn(from, ",\"");
+        if (*from == '"')
+            return false;
+        to = from;
+    }
+    *at = *from ? from + 1 : NULL;
+    *to = 0;
+    return true;
+}

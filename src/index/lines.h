@@ -35,4 +35,11 @@ akin_status akin__lines_next(struct akin__lines *lines, char **line,
 /* Go back to the first. */
 void akin__lines_rewind(struct akin__lines *lines);
 
+/*
+ * Of a line of CSV: take the field that begins at *at: *field is ended by a
+ * zero and lies in the line, *at is behind the comma, or NULL behind the last
+ * field. False when it is none.
+ */
+bool akin__csv_field(char **at, char **field);
+
 #endif

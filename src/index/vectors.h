@@ -47,6 +47,10 @@ akin_status akin__vectors_next(struct akin__vectors *vectors, float *vector,
 /* Go back to the first row. */
 void akin__vectors_rewind(struct akin__vectors *vectors);
 
+/* What an npy of float32 rows begins with: magic, version 1.0, length, and a
+ * dict padded so that data is aligned. */
+void akin__npy_head(char bytes[128], uint64_t rows, size_t dim);
+
 /* ---------------------------------------- between the files of this idea -- */
 
 /* What begins a FAISS index or an array, into *vectors, whose file is open;

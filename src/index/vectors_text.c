@@ -132,33 +132,6 @@ static akin_status json_row(struct akin__vectors *v, const char *line,
 
 /* -------------------------------------------------------------- CSV ------ */
 
-/*
- * Take the field that begins at *at: *field is ended by a zero and lies in the
- * line, *at is behind the comma, or NULL behind the last field. False when it
- * is none.
- */
-static bool take_field(char **at, char **field)
-{
-    char *to = *at, *from = *at;
-    *field = to;
-    if (*from == '"') {
-        for (from++; *from && (*from != '"' || from[1] == '"'); from++) {
-            from += *from == '"';
-            *to++ = *from;
-        }
-        if (*from++ != '"' || (*from && *from != ','))
-            return false;
-    } else {
-        from += strcspn(from, ",\"");
-        if (*from == '"')
-            return false;
-        to = from;
-    }
-    *at = *from ? from + 1 : NULL;
-    *to = 0;
-    return true;
-}
-
 /* In the C locale: a point, whatever the process speaks. */
 static bool take_number(const char *field, float *number, locale_t c)
 {
@@ -177,7 +150,7 @@ static akin_status csv_numbers(struct akin__vectors *v, char *at, float *vector,
     akin_status status = AKIN_OK;
     AKIN_CHECK(c, err, AKIN_ENOMEM, "%s: no memory", v->lines.file.path);
     for (; at && !status; count++) {
-        if (!take_field(&at, &field) ||
+        if (!akin__csv_field(&at, &field) ||
             (count < v->dim && !take_number(field, &vector[count], c)))
             status = wrong(v, "a field is no number", err);
     }
@@ -195,7 +168,7 @@ static akin_status csv_row(struct akin__vectors *v, char *line, float *vector,
                            akin_error *err)
 {
     char *field;
-    if (!take_field(&line, &field))
+    if (!akin__csv_field(&line, &field))
         return wrong(v, "the path has a quote that is not closed", err);
     const akin_status status = keep_path(v, field, err);
     return status ? status : csv_numbers(v, line, vector, err);
@@ -208,7 +181,7 @@ static akin_status csv_header(struct akin__vectors *v, char *line,
     char *field;
     v->dim = 0;
     for (; line; v->dim++)
-        if (!take_field(&line, &field))
+        if (!akin__csv_field(&line, &field))
             return wrong(v, "the header has a quote that is not closed", err);
     v->dim--;
     return akin__vectors_check_dim(v->lines.file.path, v->dim, err);
