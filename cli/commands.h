@@ -9,6 +9,6 @@ extern const struct cli_command cli_compare, cli_index, cli_search, cli_embed,
     cli_verify, cli_repair, cli_eval;
 
 /* Of akin eval: cmd_eval_NAME.c. */
-extern const struct cli_command cli_eval_score;
+extern const struct cli_command cli_eval_score, cli_eval_calibrate;
 
 #endif

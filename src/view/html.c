@@ -199,14 +199,23 @@ static void add_name(struct akin__page *page, const char *path)
     add(page, "</span>");
 }
 
+/* How certain it is, where that is known. */
+static void add_certain(struct akin__page *page, double probability)
+{
+    if (!isnan(probability))
+        akin__text_addf(&page->text, "<span>%.1f %% certain</span> ",
+                        akin__percent(probability));
+}
+
 static akin_status add_match(struct akin__page *page, const akin_match *match,
-                             akin_error *err)
+                             const akin_certainty *certainty, akin_error *err)
 {
     add(page, "<li><figure>");
     add_picture(page, match->path, AKIN__THUMB_SIDE);
     akin__text_addf(&page->text,
                     "<figcaption><b title=\"cosine %.6f\">%.1f %%</b>",
                     match->cosine, 100 * match->score);
+    add_certain(page, akin__stated(certainty, match->cosine));
     add_name(page, match->path);
     add(page, "</figcaption></figure></li>\n");
     return flush(page, err);
@@ -230,7 +239,7 @@ static akin_status add_ranking(struct akin__page *page,
     else
         add(page, "</h2>\n<p class=\"nothing\">nothing found</p>");
     for (size_t i = 0; i < ranking->found && !status; i++)
-        status = add_match(page, &ranking->match[i], err);
+        status = add_match(page, &ranking->match[i], ranking->certainty, err);
     add(page, ranking->found ? "</ol></section>\n" : "</section>\n");
     return status;
 }
@@ -287,9 +296,14 @@ static void add_likeness(struct akin__page *page,
                          const struct akin__copies *copies, size_t at)
 {
     const akin_copy *copy = &copies->group.copy[at];
+    const akin_certainty *certainty = NULL;
     double least = 1;
-    for (size_t m = 0; m < copies->info->models; m++)
-        least = copy->cosine[m] < least ? copy->cosine[m] : least;
+    for (size_t m = 0; m < copies->info->models; m++) {
+        if (!(copy->cosine[m] < least))
+            continue;
+        least = copy->cosine[m];
+        certainty = copies->certainty ? copies->certainty[m] : NULL;
+    }
     if (at == 0)
         add(page, "<b>keep</b>");
     else if (copy->identical)
@@ -297,6 +311,8 @@ static void add_likeness(struct akin__page *page,
     else
         akin__text_addf(&page->text, "<b title=\"cosine %.6f\">%.1f %%</b>",
                         least, 100 * akin_score(least));
+    if (at && !copy->identical)
+        add_certain(page, akin__stated(certainty, least));
 }
 
 static akin_status add_copy(struct akin__page *page,
