@@ -163,8 +163,7 @@ static int tell(struct search *s, size_t number)
                                           .models = s->models.count,
                                           .ranking = ranking};
     /* Pictures were compared with pictures when that was learned. */
-    const bool copies =
-        akin__lone_picture(&answers) && query->term[0].weight > 0;
+    const bool copies = akin__lone_picture(&answers);
     akin_error err;
     int code = 0;
     for (size_t m = 0; m < s->models.count; m++) {

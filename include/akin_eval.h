@@ -416,8 +416,8 @@ typedef struct akin_eval_calibration {
 /*
  * From predictions [count], whose scores are cosines, how surely an answer is
  * right: docs/eval.md says how, and that nothing is claimed beyond what so many
- * answers show. AKIN_EUSAGE for a score that is no cosine, a pair that comes
- * twice, and where no answer is right; AKIN_ENOMEM.
+ * answers show. AKIN_EFORMAT for a score that is no cosine and where no answer
+ * is right; AKIN_EUSAGE for a pair that comes twice; AKIN_ENOMEM.
  */
 AKIN_API akin_status akin_eval_calibrate(
     const akin_eval_set *set, const akin_eval_prediction *predictions,

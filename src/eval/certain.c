@@ -285,14 +285,14 @@ static akin_status check(const struct akin__judged *judged, size_t count,
     for (size_t i = 0; i < count; i++) {
         certainty->right += judged[i].right;
         if (!(fabs(judged[i].score) <= 1.001))
-            return akin__fail(err, AKIN_EUSAGE,
+            return akin__fail(err, AKIN_EFORMAT,
                               "the score %g is no cosine (-1 to 1); only of "
                               "cosines a search can say how certain they are",
                               judged[i].score);
     }
     if (certainty->right)
         return AKIN_OK;
-    return akin__fail(err, AKIN_EUSAGE,
+    return akin__fail(err, AKIN_EFORMAT,
                       "none of %zu answers is right: they are of another "
                       "ground truth, or nothing can be learned from them",
                       count);

@@ -291,18 +291,19 @@ enum {
 };
 
 /* How it is like the first: "same bytes", "98.1 %" by the model that finds it
- * the least alike. */
+ * the least alike, and the least certainty that one states. */
 static void add_likeness(struct akin__page *page,
                          const struct akin__copies *copies, size_t at)
 {
     const akin_copy *copy = &copies->group.copy[at];
-    const akin_certainty *certainty = NULL;
-    double least = 1;
+    double least = 1, certain = (double)NAN;
     for (size_t m = 0; m < copies->info->models; m++) {
-        if (!(copy->cosine[m] < least))
-            continue;
-        least = copy->cosine[m];
-        certainty = copies->certainty ? copies->certainty[m] : NULL;
+        const double stated =
+            copies->certainty
+                ? akin__stated(copies->certainty[m], copy->cosine[m])
+                : (double)NAN;
+        least = copy->cosine[m] < least ? copy->cosine[m] : least;
+        certain = stated < certain || isnan(certain) ? stated : certain;
     }
     if (at == 0)
         add(page, "<b>keep</b>");
@@ -312,7 +313,7 @@ static void add_likeness(struct akin__page *page,
         akin__text_addf(&page->text, "<b title=\"cosine %.6f\">%.1f %%</b>",
                         least, 100 * akin_score(least));
     if (at && !copy->identical)
-        add_certain(page, akin__stated(certainty, least));
+        add_certain(page, certain);
 }
 
 static akin_status add_copy(struct akin__page *page,
