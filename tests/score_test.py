@@ -78,6 +78,14 @@ class Challenge(Case):
         self.assertEqual(self.score('q,r\n', 'q,r,0.0\nq,a,-0.0\n')['uAP'],
                          self.score('q,r\n', 'q,r,-0.0\nq,a,0.0\n')['uAP'])
 
+    def test_90_percent_are_enough_for_90_percent(self):
+        truth = ''.join(f'q{i},r{i}\n' for i in range(10))
+        rows = [f'q{i},r{i},{20 - i}\n' for i in range(8)] + [
+            'q8,x,11\n', 'q9,r9,10\n']
+        found = self.score(truth, ''.join(rows))
+        self.assertEqual((found['recall_at_p90'], found['threshold_at_p90']),
+                         (0.9, 10))
+
     def test_all_true_pairs_are_the_denominator(self):
         self.assertEqual(self.score('q,r\np,r\ns,r\n', 'q,r,1\n'),
                          {'uAP': 1 / 3, 'recall_at_p90': 1 / 3,

@@ -289,7 +289,8 @@ static void leave(int number)
 static void other_bus_errors_go_where_they_went(void)
 {
     const int fell = after_a_bus_error(NULL), left = after_a_bus_error(leave);
-    EXPECT(WIFSIGNALED(fell) && WTERMSIG(fell) == SIGBUS);
+    /* By the signal, or by what a sanitizer makes of it. */
+    EXPECT(!WIFEXITED(fell) || WEXITSTATUS(fell) != 0);
     EXPECT(WIFEXITED(left));
     EXPECT_INT(WEXITSTATUS(left), 42);
 }
