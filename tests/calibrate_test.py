@@ -40,13 +40,14 @@ class Made(unittest.TestCase):
 
     def write(self, answers):
         """The two files, of answers (query, score, right), each of another
-        reference."""
+        reference where no fourth says of which."""
         truth, predictions = {}, []
-        for i, (query, score, right) in enumerate(answers):
+        for i, (query, score, right, *name) in enumerate(answers):
+            reference = f'N{name[0]}' if name else f'R{i}'
             truth.setdefault(query, [])
             if right:
-                truth[query].append(f'R{i}')
-            predictions.append(f'Q{query},R{i},{float(score)!r}\n')
+                truth[query].append(reference)
+            predictions.append(f'Q{query},{reference},{float(score)!r}\n')
         with open(self.path('truth.csv'), 'w', encoding='ascii') as f:
             for query, references in truth.items():
                 f.writelines(f'Q{query},{r}\n' for r in references or [''])
@@ -82,16 +83,19 @@ def lower_bound(right, wrong):
 
 def curve(answers):
     """{step: probability} as docs/eval.md has it, as plainly as can be."""
-    step = np.array([math.floor(s * 1000 + 1e-6) for _, s, _ in answers])
-    query = np.array([q for q, _, _ in answers])
-    right = np.array([r for _, _, r in answers], float)
+    step = np.array([math.floor(a[1] * 1000 + 1e-6) for a in answers])
+    query = np.array([a[0] for a in answers])
+    reference = np.array([a[3] if len(a) > 3 else 1000 + i
+                          for i, a in enumerate(answers)])
+    right = np.array([a[2] for a in answers], float)
     steps = range(step.min(), step.max() + 2)
     shown, found = 0.0, {}
     for s in steps:
         at = step >= s
         if (step == s).any():
-            n = np.bincount(query[at])
-            kish = n.sum() ** 2 / (n ** 2).sum()
+            kish = min(n.sum() ** 2 / (n ** 2).sum()
+                       for n in (np.bincount(query[at]),
+                                 np.bincount(reference[at])))
             share = right[at].mean()
             shown = max(shown, lower_bound(share * kish, (1 - share) * kish))
         found[s] = min(near(step, right, s, steps), shown)
@@ -130,6 +134,14 @@ class Curve(Made):
             score = np.round(r.uniform(0.5, 0.53, 400), 4)
             self.compare(list(zip(query.tolist(), score, r.random(400) <
                                   (score - 0.5) / 0.02)))
+
+    def test_it_is_that_of_numpy_with_many_versions_of_a_picture(self):
+        for seed in range(3):
+            r = np.random.default_rng(seed)
+            reference = r.integers(0, 30, 400) // r.integers(1, 4, 400)
+            score = np.round(r.uniform(0.5, 0.53, 400), 4)
+            self.compare(list(zip(range(400), score, r.random(400) <
+                                  (score - 0.5) / 0.02, reference.tolist())))
 
     def test_the_bound_is_clopper_and_pearsons(self):
         """Right answers among n of one score; the chance of so many or more
@@ -225,9 +237,11 @@ class Claims(Made):
             self.assertIsNone(self.thresholds(singles(
                 [0.95] * (count - 1), [True] * (count - 1)))[index])
 
-    def test_answers_of_one_query_are_no_independent_ones(self):
+    def test_answers_of_one_query_or_one_picture_are_no_independent_ones(self):
         many = [(i // 10, 0.95, True) for i in range(60)]
         self.assertIsNone(self.thresholds(many)[0])
+        versions = [(i, 0.95, True, i // 10) for i in range(60)]
+        self.assertIsNone(self.thresholds(versions)[0])
         self.assertEqual(self.thresholds(singles([0.95] * 60,
                                                  [True] * 60))[0], 0.95)
 

@@ -12,9 +12,11 @@
  *   it the answers above the last wrong one would be 100 % certain;
  * - from s on: the lower 95 % bound (Clopper and Pearson, Biometrika 1934) of
  *   the share of right ones among all answers at s or above, the highest of
- *   those at steps up to s. Answers of one query go wrong together, so that
- *   they count as Kish's effective number (sum n_q)^2 / sum n_q^2 of queries
- *   with n_q answers each, as Korn and Graubard (1998) have it for surveys.
+ *   those at steps up to s. Answers of one query go wrong together, and so do
+ *   those that name one reference, as versions of a picture do. They count as
+ *   Kish's effective number (sum n)^2 / sum n^2 of queries, or of references
+ *   where that is less, with n answers each, as Korn and Graubard (1998) have
+ *   it for surveys.
  *
  * A step below all answers has no probability.
  */
@@ -145,35 +147,67 @@ static void count_steps(struct answers *a, const struct akin__judged *judged,
     }
 }
 
+/* Kish's effective number of groups, each with so many answers. */
+struct groups {
+    uint32_t *of; /* [most + 1] */
+    double squares;
+    uint64_t some; /* groups that have any */
+};
+
+static akin_status open_groups(struct groups *groups, uint32_t most,
+                               akin_error *err)
+{
+    *groups = (struct groups){
+        .of = akin__calloc((size_t)most + 1, sizeof *groups->of)};
+    return groups->of
+               ? AKIN_OK
+               : akin__fail(err, AKIN_ENOMEM, "no memory for %lu pictures",
+                            (unsigned long)most);
+}
+
+static void add_to(struct groups *groups, uint32_t group)
+{
+    const double before = (double)groups->of[group]++;
+    groups->some += before < 1;
+    groups->squares += 2 * before + 1;
+}
+
 /* The tails, from judged answers that are sorted by score; *queries: how many
  * have any. */
 static akin_status count_tails(struct answers *a,
                                const struct akin__judged *judged, size_t count,
                                uint64_t *queries, akin_error *err)
 {
-    uint32_t most = 0;
-    double all = 0, right = 0, squares = 0;
+    struct groups by_query = {0}, by_reference = {0};
+    uint32_t query = 0, reference = 0;
+    double all = 0, right = 0;
     size_t at = 0;
-    for (size_t i = 0; i < count; i++)
-        most = judged[i].query > most ? judged[i].query : most;
-    uint32_t *of = akin__calloc((size_t)most + 1, sizeof *of);
-    if (!of)
-        return akin__fail(err, AKIN_ENOMEM, "no memory for %lu queries",
-                          (unsigned long)most);
+    akin_status status = AKIN_OK;
+    for (size_t i = 0; i < count; i++) {
+        query = judged[i].query > query ? judged[i].query : query;
+        reference =
+            judged[i].reference > reference ? judged[i].reference : reference;
+    }
+    AKIN_TRY(open_groups(&by_query, query, err));
+    AKIN_TRY(open_groups(&by_reference, reference, err));
     for (size_t s = STEPS; s-- > 0;) {
         for (; at < count && akin__certainty_step(judged[at].score) == s;
              at++) {
-            uint32_t *mine = &of[judged[at].query];
-            *queries += *mine == 0;
-            squares += 2 * (double)(*mine)++ + 1;
+            add_to(&by_query, judged[at].query);
+            add_to(&by_reference, judged[at].reference);
             right += judged[at].right;
             all++;
         }
-        a->tail[s] = all > 0 ? all * all / squares : 0;
-        a->wrong[s] = all > 0 ? a->tail[s] * (all - right) / all : 0;
+        if (all < 1)
+            continue;
+        a->tail[s] = all * all / fmax(by_query.squares, by_reference.squares);
+        a->wrong[s] = a->tail[s] * (all - right) / all;
     }
-    akin__free(of);
-    return AKIN_OK;
+    *queries = by_query.some;
+out:
+    akin__free(by_query.of);
+    akin__free(by_reference.of);
+    return status;
 }
 
 static void fill(akin_certainty *certainty, const struct answers *a)
