@@ -15,6 +15,7 @@ PART, all of them without it, in this order:
   photo     decoding and preparing photos against Pillow (photo.py)
   dups      all pairs of near vectors against FAISS (dups.py)
   text      CLIP's text tower against ONNX Runtime, padded (text.py)
+  cold      a search by words in a new process against transformers (cold.py)
   search    the nearest of a million vectors against FAISS and usearch, and what
             ten million cost (search.py)
 
@@ -75,6 +76,11 @@ def text(told):
                   *['--seconds', '0.1', '--rounds', '1'] * told.quick)
 
 
+def cold(told):
+    return script('cold.py', *told.how,
+                  *['--rows', '2000', '--rounds', '1'] * told.quick)
+
+
 def search(told):
     quick = ['--rows', '30000', '--many', '60000', '--rounds', '1']
     return script('search.py', *['--json'] * told.json, *quick * told.quick)
@@ -82,7 +88,7 @@ def search(told):
 
 PARTS = {part.__name__: part
          for part in (gemm, network, accuracy, article, photo, dups, text,
-                      search)}
+                      cold, search)}
 
 
 def documents(text):

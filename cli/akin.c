@@ -31,9 +31,9 @@ static int version(int argc, char **argv)
 int main(int argc, char **argv)
 {
     static const struct cli_command *const commands[] = {
-        &cli_compare, &cli_index,  &cli_search, &cli_dups,   &cli_embed,
-        &cli_export,  &cli_import, &cli_info,   &cli_verify, &cli_repair,
-        &cli_model,   &cli_bench,  &cli_eval,   NULL,
+        &cli_compare, &cli_index,  &cli_search, &cli_dups, &cli_label,
+        &cli_embed,   &cli_export, &cli_import, &cli_info, &cli_verify,
+        &cli_repair,  &cli_model,  &cli_bench,  &cli_eval, NULL,
     };
     if (argc == 2 && !strcmp(argv[1], "decode-worker"))
         return akin_decoder_serve(); /* akin, called by akin: CLI_DECODER */

@@ -122,15 +122,16 @@ int cli_models_open(struct cli_models *models, const struct cli_values *values)
     return code;
 }
 
-int cli_models_open_texts(struct cli_models *models,
-                          const struct cli_values *values)
+/* The towers of those that can read. */
+static int open_readers(struct cli_models *models,
+                        const struct cli_values *values, akin_tower tower)
 {
     akin_model_options options = options_of(values);
     const char *names[CLI_MODELS];
     size_t count = 0;
     akin_error err; /* of the last that cannot read */
     memset(models, 0, sizeof *models);
-    options.tower = AKIN_TOWER_TEXT;
+    options.tower = tower;
     int code = cli_models_names(values, names, &count);
     for (size_t i = 0; i < count && !code; i++) {
         akin_model *model;
@@ -142,6 +143,18 @@ int cli_models_open_texts(struct cli_models *models,
             return cli_fail(ABOUT_MODEL, &err);
     }
     return code || models->count ? code : cli_fail(ABOUT_MODEL, &err);
+}
+
+int cli_models_open_texts(struct cli_models *models,
+                          const struct cli_values *values)
+{
+    return open_readers(models, values, AKIN_TOWER_TEXT);
+}
+
+int cli_models_open_both(struct cli_models *models,
+                         const struct cli_values *values)
+{
+    return open_readers(models, values, AKIN_TOWER_BOTH);
 }
 
 /* -------------------------------------------------------- with an index -- */
@@ -212,7 +225,6 @@ static int find_weights(const char *path, const akin_index_model *entry,
     return CLI_SYSTEM;
 }
 
-/* Open what the index knows as `entry`; `given` is what --model said. */
 /* Whether the model is the one that the vectors are of. The text tower alone
  * has no fingerprint: only its size can be told. */
 static bool same_model(const akin_model *model, const akin_index_model *entry)
@@ -222,6 +234,7 @@ static bool same_model(const akin_model *model, const akin_index_model *entry)
                : !strcmp(akin_model_fingerprint(model), entry->fingerprint);
 }
 
+/* Open what the index knows as `entry`; `given` is what --model said. */
 static int open_entry(struct cli_models *models,
                       const struct cli_values *values, const char *path,
                       const akin_index_info *info,
@@ -363,6 +376,30 @@ bool cli_models_read(const struct cli_models *models, size_t m)
 {
     return models->model[m] &&
            akin_model_tower(models->model[m]) != AKIN_TOWER_IMAGE;
+}
+
+int cli_models_open_texts_for(struct cli_models *models,
+                              const struct cli_values *values, const char *path,
+                              const akin_index_info *info)
+{
+    size_t readers = 0;
+    int code = cli_models_open_queries(models, values, path, info, false, true);
+    for (size_t m = 0; m < models->count; m++) {
+        if (!models->model[m] && values->models && !code)
+            code = cli_wrong(values, "the %s of %s cannot read; a clip can",
+                             models->name[m], path);
+        if (!models->model[m])
+            continue;
+        models->name[readers] = models->name[m];
+        models->model[readers++] = models->model[m];
+    }
+    models->count = readers;
+    if (code || readers)
+        return code;
+    cli_say("%s has no vectors of a model that can read; `akin index DIR -i %s "
+            "--model clip` adds some",
+            path, path);
+    return CLI_INDEX;
 }
 
 void cli_models_close(struct cli_models *models)

@@ -30,6 +30,10 @@ int cli_models_open(struct cli_models *models, const struct cli_values *values);
 int cli_models_open_texts(struct cli_models *models,
                           const struct cli_values *values);
 
+/* The same for pictures and texts: both towers. */
+int cli_models_open_both(struct cli_models *models,
+                         const struct cli_values *values);
+
 /*
  * Open models for the index at `path`: those that --model names, or all it
  * has, with what the index remembers of them. With `adding` a model that the
@@ -51,6 +55,11 @@ int cli_models_open_queries(struct cli_models *models,
 
 /* Whether model m was opened for texts. */
 bool cli_models_read(const struct cli_models *models, size_t m);
+
+/* Open the text towers of those models of the index that can read. */
+int cli_models_open_texts_for(struct cli_models *models,
+                              const struct cli_values *values, const char *path,
+                              const akin_index_info *info);
 
 void cli_models_close(struct cli_models *models);
 

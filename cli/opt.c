@@ -29,6 +29,7 @@ enum kind {
     LIMIT,
     COSINE,
     EXCLUDE,
+    TEMPLATE,
     NUMBERS, /* a range into two uint64_t, one after the other */
     DATES,   /* the same into two int64_t */
     SHARE,
@@ -47,6 +48,9 @@ static const struct known {
     {"index", 'i', "X.akin", TEXT, offsetof(struct cli_values, index)},
     {"model", 0, "NAME", MODEL, 0},
     {"text", 0, "TEXT", SAID, 0},
+    {"labels", 0, "A,B,..", TEXT, offsetof(struct cli_values, labels)},
+    {"labels-file", 0, "FILE", TEXT, offsetof(struct cli_values, labels_file)},
+    {"template", 0, "TEXT", TEMPLATE, 0},
     {"pool", 0, "mean|cls|patches", CHOICE, offsetof(struct cli_values, pool)},
     {"exif", 0, "on|off", CHOICE, offsetof(struct cli_values, exif)},
     {"precision", 0, "f32|bf16|int8", PRECISION,
@@ -71,6 +75,10 @@ static const struct known {
     {"html", 0, "PAGE", TEXT, offsetof(struct cli_values, html)},
     {"format", 0, "FORMAT", TEXT, offsetof(struct cli_values, format)},
     {"output", 'o', "FILE", TEXT, offsetof(struct cli_values, output)},
+    {"seed", 0, "N", SKIP, offsetof(struct cli_values, seed)},
+    {"edits", 0, "KIND,..", TEXT, offsetof(struct cli_values, edits)},
+    {"count", 0, "N", COUNT, offsetof(struct cli_values, count)},
+    {"distractors", 0, "S", SHARE, offsetof(struct cli_values, distractors)},
     {"to", 0, "URI", TEXT, offsetof(struct cli_values, to)},
     {"table", 0, "NAME", TEXT, offsetof(struct cli_values, table)},
     {"paths", 0, "LIST", TEXT, offsetof(struct cli_values, paths)},
@@ -94,6 +102,7 @@ static const struct known {
     {"score-norm", 0, NULL, FLAG, offsetof(struct cli_values, score_norm)},
     {"intervals", 0, NULL, FLAG, offsetof(struct cli_values, intervals)},
     {"threads", 0, "N", COUNT, offsetof(struct cli_values, threads)},
+    {"csv", 0, NULL, FLAG, offsetof(struct cli_values, csv)},
     {"json", 0, NULL, FLAG, offsetof(struct cli_values, json)},
     {"help", 'h', NULL, HELP, 0},
 };
@@ -224,7 +233,7 @@ static void print_group(const char *above,
 {
     printf("usage: akin %sCOMMAND\n\ncommands:\n", above);
     for (; *table; table++)
-        printf("  %-9s %s\n", (*table)->name, (*table)->summary);
+        printf("  %-11s %s\n", (*table)->name, (*table)->summary);
     printf("\nakin %sCOMMAND --help says how to use each.\n", above);
 }
 
@@ -288,6 +297,15 @@ static int take_exclude(struct cli_values *values, const char *text)
                          "folder takes more",
                          CLI_EXCLUDES);
     values->exclude[values->excludes++] = text;
+    return 0;
+}
+
+static int take_template(struct cli_values *values, const char *text)
+{
+    if (values->prompts == CLI_TEMPLATES)
+        return cli_wrong(values, "more than %d times --template",
+                         CLI_TEMPLATES);
+    values->prompt[values->prompts++] = text;
     return 0;
 }
 
@@ -434,6 +452,8 @@ static int take(struct cli_values *values, const struct known *option,
         return take_choice(values, option, text);
     case EXCLUDE:
         return take_exclude(values, text);
+    case TEMPLATE:
+        return take_template(values, text);
     case LIMIT:
         return take_limit(values, text);
     case PRECISION:
@@ -554,7 +574,8 @@ int cli_dispatch(const char *above, const struct cli_command *const *table,
                  int argc, char **argv)
 {
     const struct cli_command *command;
-    struct cli_values values = {.limits.size = sizeof(akin_limits)};
+    struct cli_values values = {.limits.size = sizeof(akin_limits),
+                                .distractors = -1};
     char name[64];
     if (argc < 1 || !strcmp(argv[0], "--help") || !strcmp(argv[0], "-h")) {
         print_group(above, table);

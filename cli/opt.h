@@ -13,8 +13,9 @@
 #include "akin.h"
 
 enum {
-    CLI_MODELS = 16,  /* --model at most so often, as an index holds */
-    CLI_EXCLUDES = 64 /* --exclude; an .akinignore takes more */
+    CLI_MODELS = 16,    /* --model at most so often, as an index holds */
+    CLI_EXCLUDES = 64,  /* --exclude; an .akinignore takes more */
+    CLI_TEMPLATES = 128 /* --template; CLIP's paper has 80 */
 };
 
 struct cli_values {
@@ -23,15 +24,21 @@ struct cli_values {
     size_t models;
     const char *exclude[CLI_EXCLUDES]; /* [excludes] */
     size_t excludes;
+    const char *labels, *labels_file;
+    const char *prompt[CLI_TEMPLATES]; /* [prompts], each a --template */
+    size_t prompts;
     const char *index, *html, *output, *format, *revision, *pictures;
     const char *to, *table, *paths, *root;
     const char *queries, *references, *train; /* files of vectors */
     const char **text;                        /* [texts], each a --text */
     size_t *text_after; /* [texts]: words that stand before it */
     size_t texts;
-    size_t k;       /* 0: not given */
-    size_t threads; /* 0: not given */
-    size_t whiten;  /* 0: not given */
+    size_t k;           /* 0: not given */
+    size_t threads;     /* 0: not given */
+    size_t whiten;      /* 0: not given */
+    size_t seed, count; /* 0: not given */
+    const char *edits;
+    double distractors; /* below 0: not given */
     /* 0: not given; else an akin_pool, and one more than an akin_exif, an
      * akin_precision and an akin_decode */
     int pool, exif, precision, decode;
@@ -40,8 +47,8 @@ struct cli_values {
     akin_search_options search; /* but for its size and formats */
     akin_limits limits;         /* what a picture may cost; zero: not given */
     unsigned precisions;        /* bit p: --precision said akin_precision p */
-    bool exact, json, strict, retry, normalize, errors, offline, accuracy, yes,
-        watch, forget, score_norm, intervals;
+    bool exact, json, csv, strict, retry, normalize, errors, offline, accuracy,
+        yes, watch, forget, score_norm, intervals;
     const char **word; /* [words]: what is no option */
     size_t words;
 };

@@ -63,12 +63,9 @@ typedef struct akin_error {
 /* The library's version, "major.minor.patch". */
 AKIN_API const char *akin_version(void);
 
-/*
- * Versions of the libraries that decode images, one "name version" a line, as
- * this build found them, and last "sandbox seccomp" or "sandbox none", for
- * where an akin_decoder's process has no list of system calls. The text lives
- * as long as the process.
- */
+/* Versions of the libraries that decode images, one "name version" a line, and
+ * last "sandbox seccomp", or "sandbox none" where an akin_decoder's process has
+ * no list of system calls. */
 AKIN_API const char *akin_decoders(void);
 
 /* ------------------------------------------------------------- images -- */
@@ -154,11 +151,9 @@ AKIN_API void akin_image_free(akin_image *image);
 
 /* ----------------------------------------------------------- decoders -- */
 
-/*
- * A process that decodes pictures, so that one that crashes its decoder, never
- * ends or takes all memory costs that picture and nothing else. It can open no
- * file, reach no network and start no program (docs/decisions/0013).
- */
+/* A process that decodes pictures: one that crashes its decoder, never ends or
+ * takes all memory costs itself alone. It can open no file, reach no network
+ * and start no program (docs/decisions/0013). */
 typedef struct akin_decoder akin_decoder; /* one thread at a time */
 
 /*
@@ -274,22 +269,16 @@ AKIN_API akin_decode akin_model_decode(const akin_model *model);
 AKIN_API size_t akin_model_dim(const akin_model *model);
 /* The towers that were opened. */
 AKIN_API akin_tower akin_model_tower(const akin_model *model);
-/*
- * What CLIP multiplies cosines of pictures and texts by before a softmax,
- * exp(logit_scale): about 100 as published. 0 without the text tower.
- */
+/* What CLIP multiplies cosines of pictures and texts by before a softmax,
+ * exp(logit_scale): about 100 as published. 0 without the text tower. */
 AKIN_API double akin_model_scale(const akin_model *model);
-/*
- * 64 hexadecimal digits over all that decides a picture's vector: weights,
+/* 64 hexadecimal digits over all that decides a picture's vector: weights,
  * config, pooling, preprocessing, precision, EXIF choice and decoding. Empty
- * when the model was opened for texts alone.
- */
+ * when the model was opened for texts alone. */
 AKIN_API const char *akin_model_fingerprint(const akin_model *model);
 
-/*
- * The scratch memory of one stream through a model, allocated here and never
- * again. It must not outlive the model. Threads: one at a time.
- */
+/* The scratch memory of one stream through a model, allocated here and never
+ * again. It must not outlive the model. */
 AKIN_API akin_status akin_session_open(akin_session **session,
                                        const akin_model *model,
                                        akin_error *err) AKIN_MUST_CHECK;
@@ -368,24 +357,20 @@ typedef struct akin_hub_options {
 } akin_hub_options;
 
 /*
- * Fetch what akin reads of a hub model (config, preprocessor, tokenizer,
- * safetensors) into the Hugging Face cache, resuming and checking size and
- * hash, and put the snapshot's folder into `folder` [capacity] if not NULL.
- * `name` is a known name or owner/name[@revision].
- * Environment: HF_HOME, HF_HUB_CACHE, HF_HUB_OFFLINE, HF_TOKEN,
- * HF_ENDPOINT and the proxy variables of libcurl.
- * Errors: AKIN_ENETWORK, AKIN_ENOTFOUND, AKIN_EFORMAT (wrong hash or size),
- * AKIN_EIO, AKIN_ECANCELLED.
+ * Fetch what akin reads of the hub model `name`, a known one or
+ * owner/name[@revision], into the Hugging Face cache, resuming and checking
+ * size and hash, and put its folder into `folder` [capacity] if not NULL.
+ * Environment: HF_HOME, HF_HUB_CACHE, HF_HUB_OFFLINE, HF_TOKEN, HF_ENDPOINT and
+ * libcurl's for proxies. Errors: AKIN_ENETWORK, AKIN_ENOTFOUND, AKIN_EFORMAT
+ * (wrong hash or size), AKIN_EIO, AKIN_ECANCELLED.
  */
 AKIN_API akin_status akin_hub_pull(const char *name,
                                    const akin_hub_options *options,
                                    char *folder, size_t capacity,
                                    akin_error *err) AKIN_MUST_CHECK;
 
-/*
- * The folder whose weights akin_model_open would read for `name`, without
- * reading them. AKIN_ENOTFOUND when there is none.
- */
+/* The folder whose weights akin_model_open would read for `name`:
+ * AKIN_ENOTFOUND when there is none. */
 AKIN_API akin_status akin_model_find(const char *name, const char *revision,
                                      char *folder, size_t capacity,
                                      akin_error *err) AKIN_MUST_CHECK;
@@ -399,11 +384,9 @@ typedef struct akin_model_entry {
     uint64_t bytes;       /* of the weights */
 } akin_model_entry;
 
-/*
- * Calls `visit` for each known name, at hand or not, then for each other model
- * of akin's data folder and of the Hugging Face cache that akin can read. An
- * entry lives until visit returns.
- */
+/* Calls `visit` for each known name, at hand or not, then for each other model
+ * of akin's data folder and of the Hugging Face cache. An entry lives until it
+ * returns. */
 AKIN_API akin_status
 akin_model_list(void (*visit)(void *context, const akin_model_entry *entry),
                 void *context, akin_error *err) AKIN_MUST_CHECK;
@@ -424,11 +407,10 @@ typedef struct akin_verify_options {
 } akin_verify_options;
 
 /*
- * Read every file of a model that is at hand and compare it with the hash that
- * the hub declared for it, which is its name in the cache; weights and config
- * are also checked for their form. Files of a plain folder have no published
- * hash. AKIN_EFORMAT when a file is not as it should be, after all have been
- * looked at; errors of akin_model_open when there is no model.
+ * Read every file of a model and compare it with the hash that the hub declared
+ * for it (none for a plain folder's); weights and config are also checked for
+ * their form. AKIN_EFORMAT when a file is not as it should be, after all have
+ * been looked at; errors of akin_model_open when there is no model.
  */
 AKIN_API akin_status akin_model_verify(const char *name,
                                        const akin_verify_options *options,
@@ -454,9 +436,8 @@ typedef struct akin_figures_options {
 
 /*
  * Recompute in float32 what was published of openai/clip-vit-base-patch32 and
- * facebook/dinov2-base, if `name` has their weights: the published file, by its
- * hash, or CLIP's class embedding, by its own. *published says whether. A
- * figure that does not hold is AKIN_EMODEL, after all have been recomputed;
+ * facebook/dinov2-base, if `name` has their weights, by their hash: *published.
+ * A figure that does not hold is AKIN_EMODEL, after all have been recomputed;
  * errors of akin_model_open.
  */
 AKIN_API akin_status akin_model_figures(const char *name,
@@ -514,8 +495,8 @@ typedef struct akin_index_info {
     const char *const *root;       /* [roots] */
 } akin_index_info;
 
-/* What the index is; the pointers live until the index is closed or written.
- * Takes as long for ten million pictures as for ten. */
+/* What the index is, at once, however large it is; the pointers live until it
+ * is closed or written. */
 AKIN_API akin_status akin_index_describe(akin_index *index,
                                          akin_index_info *info,
                                          akin_error *err) AKIN_MUST_CHECK;
@@ -553,12 +534,9 @@ typedef struct akin_check_options {
 
 /*
  * Read all of the index at `path` and compare it with its checksums and with
- * itself: every page of the catalog and its structure, every row that a file
- * has, the heads and sizes of row files, and what the tables say of each other.
- * Writes nothing; works while another process writes, of one commit.
+ * itself. Writes nothing; works while another process writes, of one commit.
  * AKIN_ECORRUPT when there are problems, after all has been looked at; errors
- * of akin_index_open otherwise; AKIN_ECANCELLED. `options`, `report` and `err`
- * may be NULL.
+ * of akin_index_open; AKIN_ECANCELLED. `options` and `report` may be NULL.
  */
 AKIN_API akin_status akin_index_verify(const char *path,
                                        const akin_check_options *options,
@@ -567,13 +545,11 @@ AKIN_API akin_status akin_index_verify(const char *path,
 
 /*
  * Make the index at `path` whole again with all that still holds: a new catalog
- * is written beside the old from every record that can be read and every row
- * whose checksum holds, and put in its place at once; the old one stays as
- * catalog.db.damaged. What was lost is told to `problem`, and embedded again by
- * the next akin_index_update. An index that is whole is left as it is. Killed
- * at any moment it leaves the old index or the new one. AKIN_ECORRUPT when
- * nothing can be kept, because not even the table of models can be read; other
- * errors as akin_index_open for writing.
+ * of it takes the old one's place at once, which stays as catalog.db.damaged.
+ * What was lost is told to `problem`, and embedded again by the next
+ * akin_index_update. An index that is whole is left as it is. AKIN_ECORRUPT
+ * when nothing can be kept, not even the table of models; else errors of
+ * akin_index_open for writing.
  */
 AKIN_API akin_status akin_index_repair(const char *path,
                                        const akin_check_options *options,
@@ -628,6 +604,64 @@ AKIN_API akin_status akin_index_search_many(
     akin_index *index, const char *model, const float *vectors, size_t count,
     size_t k, const akin_search_options *options, akin_match *matches,
     size_t *found, akin_error *err) AKIN_MUST_CHECK;
+
+/*
+ * Calls `visit` for each file with a row of `model` that the options (NULL: all
+ * pass) choose, in order of path. The path and `vector` [dim], of length 1,
+ * live until it returns; an answer other than 0 ends it with AKIN_ECANCELLED.
+ * A thousand at a time are of one commit; meanwhile the index is not held.
+ */
+AKIN_API akin_status akin_index_rows(
+    akin_index *index, const char *model, const akin_search_options *options,
+    int (*visit)(void *context, const char *path, const float *vector),
+    void *context, akin_error *err) AKIN_MUST_CHECK;
+
+/* ------------------------------------------------------------- labels -- */
+
+typedef struct akin_labels akin_labels; /* immutable once open: share it */
+
+/* The usual prompt, from section 3.1.4 of CLIP's paper, arXiv 2103.00020. */
+#define AKIN_LABEL_TEMPLATE "a photo of a {}."
+
+typedef struct akin_labels_options {
+    size_t size;
+    const char *const *prompt; /* [prompts]; a label takes the place of {}
+                                    in each. 0: AKIN_LABEL_TEMPLATE */
+    size_t prompts;
+    int threads;               /* 0: all processors */
+    akin_progress_fn progress; /* "texts", from one thread at a time */
+    void *context;
+} akin_labels_options;
+
+typedef struct akin_label {
+    size_t label;       /* its place among the labels, from 0 */
+    double cosine;      /* of the picture's vector and the label's */
+    double probability; /* softmax of scale * cosine over all labels */
+} akin_label;
+
+/*
+ * Labels for zero-shot classification with `model`, which reads texts and may
+ * be closed then. A label's vector is the mean of its prompts' vectors, of
+ * length 1 before and after, as openai/CLIP's notebook for ImageNet has it; the
+ * scale is akin_model_scale. Errors: AKIN_EUSAGE (no label, a template without
+ * {}, no text tower), AKIN_ECANCELLED and those of akin_embed_texts.
+ */
+AKIN_API akin_status akin_labels_open(akin_labels **labels,
+                                      const akin_model *model,
+                                      const char *const *label, size_t count,
+                                      const akin_labels_options *options,
+                                      akin_error *err) AKIN_MUST_CHECK;
+AKIN_API void akin_labels_close(akin_labels **labels);
+
+/*
+ * The k likeliest labels, 1 to all, of each of `vectors` [rows][dim] of any
+ * length into best [rows][k], the best first, equal ones as they were given.
+ * Many rows together are faster. Errors: AKIN_EUSAGE, AKIN_ENOMEM.
+ */
+AKIN_API akin_status akin_labels_rank(const akin_labels *labels,
+                                      const float *vectors, size_t rows,
+                                      size_t k, akin_label *best,
+                                      akin_error *err) AKIN_MUST_CHECK;
 
 /* ------------------------------------------------------------- copies -- */
 
@@ -685,13 +719,11 @@ typedef struct akin_dups_info {
 } akin_dups_info;
 
 /*
- * Find the groups of copies in an index. Two pictures are copies when their
- * files are equal, or when a model's cosine reaches the threshold and the
- * perceptual hashes confirm it; a group holds what is a copy of its first.
- * Groups are in order of bytes_to_free, most first, then of path. The answer
- * holds what the index said at one moment, and needs the index no longer.
- * rows * rows / 2 * dim operations of 8 bits for each model. docs/dups.md
- * Errors: AKIN_EUSAGE, AKIN_ENOTFOUND (model), AKIN_ECORRUPT, AKIN_EIO,
+ * Find the groups of copies in an index, as docs/dups.md says what a copy is;
+ * a group holds what is a copy of its first. They are in order of
+ * bytes_to_free, most first, then of path. The answer is of one moment and
+ * needs the index no longer. rows * rows / 2 * dim operations of 8 bits a
+ * model. Errors: AKIN_EUSAGE, AKIN_ENOTFOUND (model), AKIN_ECORRUPT, AKIN_EIO,
  * AKIN_ENOMEM, AKIN_ECANCELLED.
  */
 AKIN_API akin_status akin_dups_open(akin_dups **dups, akin_index *index,
@@ -720,11 +752,10 @@ typedef struct akin_deed {
 /*
  * Do away with `copy`, of which `kept` is a copy that stays: the first of its
  * group, or for a hard link any with the same content. With `really` 0 only say
- * whether that would be done. Both files are looked at again: when
- * either has another size or time than when it was indexed, is a link, or
- * cannot be read, nothing is done, and *err says why.
- * A hard link has kept's owner, mode and times: where owner, group or mode
- * differ it is not made. The index learns of it from akin_index_update.
+ * whether that would be done. When either file has another size or time than
+ * when it was indexed, is a link, or cannot be read, nothing is done, and *err
+ * says why; nor is a hard link where owner, group or mode differ. The index
+ * learns of it from akin_index_update.
  * Errors: AKIN_EUSAGE (it is not what was indexed), AKIN_ENOTFOUND, AKIN_EIO,
  * AKIN_ENOMEM.
  */
@@ -746,9 +777,8 @@ typedef enum akin_export_format {
 /*
  * Write the rows of `model`, L2-normalised and in order of path, to `file`,
  * whole or not at all; for FAISS and npy also `file`.paths, a path a line
- * (refused if a path holds a newline), and for an IDMap `file`.ids.csv. The ids
- * are those of the files in this index: they stay the same from one export to
- * the next, as long as the file is in it. docs/exchange.md
+ * (refused if a path holds a newline), and for an IDMap `file`.ids.csv, with
+ * ids that a file keeps as long as it is in the index. docs/exchange.md
  */
 AKIN_API akin_status akin_index_export(akin_index *index, const char *model,
                                        akin_export_format format,
@@ -769,11 +799,10 @@ typedef struct akin_pgvector_report {
 } akin_pgvector_report;
 
 /*
- * Bring a table of PostgreSQL with pgvector in line with the rows of `model`,
- * in one transaction; only what changed since the last time is sent. `to` is a
- * connection URI as libpq takes it, postgresql://user@host/database; passwords
- * may also come from PGPASSWORD or ~/.pgpass, and are in no message. The table
- * is made when it is not there. docs/pgvector.md
+ * Bring a table of PostgreSQL with pgvector, made when it is not there, in line
+ * with the rows of `model`, in one transaction; only what changed is sent. `to`
+ * is a connection URI as libpq takes it, postgresql://user@host/database;
+ * passwords may also come from PGPASSWORD or ~/.pgpass. docs/pgvector.md
  * Errors: AKIN_EUSAGE when this build has no libpq or `to` is no URI,
  * AKIN_ENETWORK when the server cannot be reached or says no, AKIN_EINDEX when
  * the table holds other vectors than this model's or another index's,
@@ -825,9 +854,8 @@ typedef struct akin_index_options {
 /*
  * Walk `roots` [root_count] (folders or single files), embed what is new or
  * changed with each of `models` [model_count, at most 16], forget what is gone
- * from a root that can be read, and commit as it goes: what is committed
- * survives anything. What an .akinignore says, or `exclude`, is left out and
- * forgotten; docs/ignore.md has the grammar.
+ * from a root that can be read or is left out (docs/ignore.md), and commit as
+ * it goes: what is committed survives anything.
  */
 AKIN_API akin_status
 akin_index_update(akin_index *index, const char *const *roots,
@@ -854,14 +882,12 @@ typedef struct akin_import_report {
 } akin_import_report;
 
 /*
- * Put vectors that were made elsewhere into the index as those of `model`: a
- * flat FAISS index (IxF2, IxFI, IDMap over them) or a C-ordered npy (float32,
- * float64, float16) with a list of paths, line i of row i; or JSON lines or CSV
- * as akin exports them. They are normalised on the way. The files need not be
- * there; of those that are, a few are embedded with `model` and compared.
- * Nothing is changed when the file will not do; then rows are committed as it
- * goes, and what is stopped goes on when it is called again. `index` NULL: the
- * file is looked over and compared, and that is all. docs/exchange.md
+ * Put vectors that were made elsewhere, a FAISS, npy, jsonl or CSV file of
+ * docs/exchange.md, into the index as those of `model`, normalised. Of the
+ * files that are there a few are embedded and compared. Nothing is changed when
+ * the file will not do; then rows are committed as it goes, and what is stopped
+ * goes on when it is called again. `index` NULL: the file is looked over and
+ * compared, and that is all.
  * Errors: AKIN_EFORMAT (names the row or the line), AKIN_EINDEX when vectors
  * have another length or were made differently, and those of the index.
  */
@@ -871,12 +897,9 @@ AKIN_API akin_status akin_index_import(akin_index *index, const char *file,
                                        akin_import_report *report,
                                        akin_error *err) AKIN_MUST_CHECK;
 
-/*
- * Let go of all that the index has at or below `path`, of roots too, whether it
- * is there or not: a folder that was deleted, a disc that will not come back.
- * Absolute, or from the working folder on. *removed (may be NULL) says how many
- * pictures that were. AKIN_ENOTFOUND when there is nothing of it.
- */
+/* Let go of all that the index has at or below `path`, of roots too, whether it
+ * is there or not. Absolute, or from the working folder on. *removed (may be
+ * NULL): so many pictures. AKIN_ENOTFOUND when there is nothing of it. */
 AKIN_API akin_status akin_index_forget(akin_index *index, const char *path,
                                        uint64_t *removed,
                                        akin_error *err) AKIN_MUST_CHECK;
@@ -884,13 +907,10 @@ AKIN_API akin_status akin_index_forget(akin_index *index, const char *path,
 /*
  * Keep the index at `path`, which is there, current: do what akin_index_update
  * does, then watch every folder below the roots (Linux's inotify) and do it
- * again for what has changed, once it has been quiet for a second or has not
- * been for ten. Everything is walked again every hour, and every minute or so
- * where the system watches no more folders, which `notice` says. `updated` (may
- * be NULL) is called after the first run and after every other one that changed
- * something. `progress` is also called several times a second with "watched"
- * and the number of folders while nothing happens. The writer's lock is held
- * for a run at a time, and waited for.
+ * again for what has changed (docs/watch.md). `updated` (may be NULL) is called
+ * after the first run and after every other one that changed something;
+ * `progress` also several times a second with "watched" and the number of
+ * folders. The writer's lock is held for a run at a time, and waited for.
  * Returns AKIN_ECANCELLED when `progress` asks to stop, else an error of
  * akin_index_update or akin_index_open.
  */
@@ -903,12 +923,9 @@ AKIN_API akin_status akin_index_watch(
 
 /* ------------------------------------------------------------- measure -- */
 
-/*
- * Calls `visit` for each file in `folder` and below that is named as pictures
- * are, in order of path; hidden files, thumbnails, indexes and what an
- * .akinignore says are left out, as in akin_index_update. The path lives until
- * visit returns; an answer other than 0 ends it with AKIN_ECANCELLED.
- */
+/* Calls `visit` for each file in `folder` and below that is named as pictures
+ * are, in order of path, and that akin_index_update would not leave out. The
+ * path lives until it returns; an answer other than 0: AKIN_ECANCELLED. */
 AKIN_API akin_status akin_list_pictures(
     const char *folder, int (*visit)(void *context, const char *path),
     void *context, akin_error *err) AKIN_MUST_CHECK;
@@ -939,11 +956,8 @@ typedef struct akin_bench {
     int threads;
 } akin_bench;
 
-/*
- * Measure a model once: a few seconds with the defaults. The machine does
- * other things as well, so take turns between what is to be compared and keep
- * the best. Errors: those of akin_image_read for a file, AKIN_ENOMEM.
- */
+/* Measure a model once, for a few seconds. Take turns between what is to be
+ * compared and keep the best. Errors: of akin_image_read; AKIN_ENOMEM. */
 AKIN_API akin_status akin_bench_run(const akin_model *model,
                                     const akin_bench_options *options,
                                     akin_bench *bench,

@@ -126,6 +126,60 @@ AKIN_API void akin_eval_set_describe(const akin_eval_set *set,
 AKIN_API int akin_eval_true(const akin_eval_set *set, uint32_t query,
                             uint32_t reference);
 
+/* ------------------------------------------------- sets of your photos -- */
+
+typedef struct akin_eval_copies_options {
+    size_t size;
+    uint64_t seed;     /* another one edits otherwise and chooses others */
+    const char *edits; /* "crop,flip": only these kinds; NULL: all twelve, which
+                          docs/eval.md lists. Each has three strengths */
+    size_t count;      /* queries of each photo, drawn from the kinds and
+                          strengths so that all come equally often; 0: all of
+                          them, but of a large folder so few that there are
+                          about 20,000 queries */
+    double distractors;  /* share of the photos that are no references, of which
+                            there is at least one of several; 0: none. Their
+                            queries have no answer, and overlays lie on them */
+    int threads;         /* 0: all processors */
+    const char *decoder; /* the program of an akin_decoder for each thread;
+                            NULL: pictures are decoded in this process */
+    akin_progress_fn progress; /* "files" while they are listed, then "photos";
+                                  from any thread, one at a time */
+    /* Of a file that cannot be used (`failed`) or is damaged; as `progress` */
+    void (*notice)(void *context, const char *path, const char *reason,
+                   int failed);
+    void *context;
+} akin_eval_copies_options;
+
+typedef struct akin_eval_copies_report {
+    uint64_t photos;      /* that could be read */
+    uint64_t references;  /* of them */
+    uint64_t distractors; /* the others */
+    uint64_t queries;     /* in the set */
+    uint64_t made;        /* of them by this call: the rest was there */
+    uint64_t failed;      /* files that could not be read, and folders */
+    uint64_t same;        /* files left out for having the bytes of another */
+    uint64_t skipped;     /* files that are no pictures */
+    double seconds;
+} akin_eval_copies_report;
+
+/*
+ * Make the set `set` of AKIN_EVAL_DISC's layout from the photos in `folder` and
+ * below, which are found as akin_index_update finds them: references are hard
+ * links to them, or copies, and queries JPEGs that were edited. docs/eval.md
+ * says what is written. The same photos and options give the same bytes, on
+ * every machine and with any number of threads. `set` must not be there, or be
+ * what the same call has made so far: then the rest is made.
+ * Errors: AKIN_ENOTFOUND where there is no folder, or no picture in it;
+ * AKIN_EUSAGE for a set of another call, an unknown kind and a `count` above
+ * all; AKIN_ELOCKED, AKIN_EIO, AKIN_ENOMEM, AKIN_ECANCELLED. What was made is
+ * kept in any case.
+ */
+AKIN_API akin_status akin_eval_make_copies(
+    const char *folder, const char *set,
+    const akin_eval_copies_options *options, akin_eval_copies_report *report,
+    akin_error *err) AKIN_MUST_CHECK;
+
 /* --------------------------------------------------------- predictions -- */
 
 typedef struct akin_eval_prediction {

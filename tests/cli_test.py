@@ -22,7 +22,7 @@ import numpy
 import PIL.Image
 
 COMMANDS = ['compare', 'index', 'search', 'dups', 'embed', 'export', 'info',
-            'bench']
+            'bench', 'label']
 
 
 class CommandLine(Case):

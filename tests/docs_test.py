@@ -20,7 +20,7 @@ def commands(*above):
     text = support.akin(*above, '--help').stdout
     if '\ncommands:\n' not in text:
         return [' '.join(above)]
-    names = re.findall(r'^  (\w+) ', text.split('\ncommands:\n')[1], re.M)
+    names = re.findall(r'^  ([\w-]+) ', text.split('\ncommands:\n')[1], re.M)
     return [c for name in names for c in commands(*above, name)]
 
 
@@ -29,7 +29,7 @@ def manual():
     sections = re.split(r'^\.S[sh] ', read('docs', 'akin.1'), flags=re.M)
     found = {}
     for section in sections:
-        title = re.match(r'akin ((?:[a-z]+ ?)+)', section)
+        title = re.match(r'akin ((?:[a-z-]+ ?)+)', section)
         if title:
             items = re.findall(r'^\.It Fl (.*)', section, re.M)
             found[title[1].strip()] = {

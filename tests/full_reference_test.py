@@ -8,6 +8,7 @@ models judge the numpy reference in the same way. Needs PyTorch and minutes:
 """
 import glob
 import importlib.util
+import json
 import os
 import subprocess
 import sys
@@ -50,6 +51,33 @@ def embed(folder, photos):
         return np.load(out)
 
 
+WORDS = ['cat', 'dog', 'red apple', 'golden retriever', 'caf\u00e9', 'x, y']
+
+
+def labels_agree(case, folder, photos, near):
+    """Probabilities of `akin label` are those of CLIPModel's logits."""
+    model = transformers.CLIPModel.from_pretrained(
+        folder, dtype=torch.float32).eval()
+    texts = transformers.CLIPTokenizer.from_pretrained(folder)(
+        [f'a photo of a {word}.' for word in WORDS], padding=True,
+        return_tensors='pt')
+    facts = reference_vectors.facts(folder)
+    x = torch.from_numpy(np.stack([
+        reference_vectors.pixels(folder, p, facts) for p in photos])).float()
+    with torch.no_grad():
+        want = model(pixel_values=x, **texts).logits_per_image.softmax(1)
+    with tempfile.NamedTemporaryFile('w', encoding='utf-8') as f:
+        f.write('\n'.join(WORDS))
+        f.flush()
+        out = support.akin('label', *photos, '--labels-file', f.name, '--json',
+                           '--model', folder, '-k', '99', '--exif', 'off')
+    for line, share in zip(map(json.loads, out.stdout.splitlines()),
+                           want.numpy(), strict=True):
+        got = {x['label']: x['probability'] for x in line['labels']}
+        for word, one in zip(WORDS, share, strict=True):
+            case.assertLessEqual(abs(got[word] - one), near, line['path'])
+
+
 class Full(unittest.TestCase):
     """Against models as the shared reference script makes them."""
 
@@ -82,6 +110,48 @@ class Full(unittest.TestCase):
     def test_starter_gives_transformers_vectors_on_every_photo(self):
         self.agrees('starter', support.starter(), 1e-5)
 
+    def text_vectors(self, name):
+        """Texts of every kind, and transformers' vectors; a command line holds
+        no zero."""
+        folder = os.path.join(MODELS, name)
+        made = [t.decode() for t in texts.texts(2000)[::10]
+                if b'\0' not in t and t.decode('utf-8', 'ignore').encode() == t]
+        tokenizer = transformers.CLIPTokenizer.from_pretrained(folder)
+        model = self.reference.load(MODELS, name)
+        rows = []
+        for text in made:
+            ids = tokenizer(text, truncation=True, max_length=77,
+                            return_tensors='pt')['input_ids']
+            with torch.no_grad():
+                rows.append(model.text_projection(
+                    model.text_model(input_ids=ids).pooler_output)[0].numpy())
+        return folder, made, np.array(rows)
+
+    def texts_agree(self, name, near):
+        folder, made, rows = self.text_vectors(name)
+        got = vectors_test.embed_texts(folder, made)
+        for text, mine, want in zip(made, got, rows, strict=True):
+            self.assertLessEqual(distance(mine, want), near, text)
+
+    def test_texts_in_bf16_and_int8_are_close_to_transformers(self):
+        folder, made, rows = self.text_vectors('clip')
+        for precision, least, mean in (('bf16', 0.9998, 0.99995),
+                                       ('int8', 0.998, 0.9993)):
+            cosines = vectors_test.cosines_of(vectors_test.embed_texts(
+                folder, made, '--precision', precision), rows)
+            self.assertGreater(cosines.min(), least, precision)
+            self.assertGreater(cosines.mean(), mean, precision)
+
+    def test_clip_gives_transformers_vectors_of_texts(self):
+        self.texts_agree('clip', 1e-5)
+
+    def test_clip_gives_transformers_labels(self):
+        labels_agree(self, os.path.join(MODELS, 'clip'), self.photos[::10],
+                      1e-5)
+
+    def test_legacy_clip_gives_transformers_vectors_of_texts(self):
+        self.texts_agree('legacy-clip', 1e-5)
+
 
 def full(name, near):
     return lambda self: self.agrees(name, os.path.join(MODELS, name), near)
@@ -92,27 +162,9 @@ for _name, _near in NAMES.items():
             full(_name, _near))
 
 
-    def texts_agree(self, name, near):
-        """Texts of every kind; a command line holds no zero."""
-        folder = os.path.join(MODELS, name)
-        made = [t.decode() for t in texts.texts(2000)[::10]
-                if b'\0' not in t and t.decode('utf-8', 'ignore').encode() == t]
-        tokenizer = transformers.CLIPTokenizer.from_pretrained(folder)
-        model = self.reference.load(MODELS, name)
-        got = vectors_test.embed_texts(folder, made)
-        for text, mine in zip(made, got, strict=True):
-            ids = tokenizer(text, truncation=True, max_length=77,
-                            return_tensors='pt')['input_ids']
-            with torch.no_grad():
-                want = model.text_projection(
-                    model.text_model(input_ids=ids).pooler_output)[0].numpy()
-            self.assertLessEqual(distance(mine, want), near, text)
-
-    def test_clip_gives_transformers_vectors_of_texts(self):
-        self.texts_agree('clip', 1e-5)
-
-    def test_legacy_clip_gives_transformers_vectors_of_texts(self):
-        self.texts_agree('legacy-clip', 1e-5)
+class Labels(unittest.TestCase):
+    def test_the_tiny_clip_gives_transformers_labels(self):
+        labels_agree(self, support.tiny('tiny-clip'), support.pictures(), 1e-4)
 
 
 class Reference(unittest.TestCase):

@@ -21,9 +21,9 @@ ROOMS = {
     'image': {'base'},
     'model': {'base', 'math'},
     'index': {'base', 'math'},
-    'embed': {'base', 'image', 'model', 'index'},
+    'embed': {'base', 'math', 'image', 'model', 'index'},
     'eval': {'base', 'math', 'image', 'index', 'embed'},
-    'view': {'base'},
+    'view': {'base', 'image'},
     'cli': {'base', 'view'},
 }
 
@@ -36,7 +36,7 @@ PLACES = {
     r'cpuid\.h': r'src/base/cpu\.c',
     r'libpq-fe\.h': r'src/index/pgvector.*',
     r'sqlite3\.h': r'src/index/.*|src/base/vfs.*',
-    r'jpeglib\.h': r'src/image/.*|src/view/thumb\.c',
+    r'jpeglib\.h': r'src/image/.*',
     r'png\.h|webp/.*|tiffio\.h|gif_lib\.h|libheif/.*|avif/.*'
     r'|jxl/.*|libraw/.*': r'src/image/.*',
     r'openssl/.*': r'src/base/.*|src/view/html\.c',

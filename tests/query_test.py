@@ -227,7 +227,7 @@ class Answers(Queries):
         with open(self.path('page.html'), encoding='utf-8') as f:
             page = Page(f.read())
         self.assertEqual(len(page.images), 2 + 2)
-        for text in ('\u201c<b>cat\u201d', '2 \u00d7 ', '+ ', '\u2212 ',
+        for text in ('\u201c<b>cat\u201d', '2 \u00d7', '+ ', '\u2212 ',
                      'tiny-dinov2: the pictures alone'):
             self.assertIn(text, page.text)
 

@@ -47,6 +47,15 @@ out:
     return status;
 }
 
+akin_status akin__draft_place(struct akin__draft *draft, akin_error *err)
+{
+    const akin_status status = akin__rename(draft->file.path, draft->path, err);
+    if (!status)
+        akin__file_close(&draft->file);
+    akin__draft_drop(draft);
+    return status;
+}
+
 void akin__draft_drop(struct akin__draft *draft)
 {
     if (draft->file.fd >= 0) /* what cannot be removed is left behind */

@@ -21,6 +21,9 @@ struct akin__draft {
 akin_status akin__draft_open(struct akin__draft *draft, const char *path,
                              akin_error *err);
 akin_status akin__draft_commit(struct akin__draft *draft, akin_error *err);
+/* The same, but nothing waits for the disc: for a great many files, of which
+ * one that a cut of power emptied is made again. */
+akin_status akin__draft_place(struct akin__draft *draft, akin_error *err);
 void akin__draft_drop(struct akin__draft *draft);
 
 #endif

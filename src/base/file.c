@@ -223,6 +223,18 @@ akin_status akin__sync_folder(const char *path, akin_error *err)
     return status;
 }
 
+akin_status akin__sync_disc(const char *path, akin_error *err)
+{
+    const int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return akin__fail_errno(err, errno, "%s", path);
+    akin_status status = AKIN_OK;
+    if (akin__fails("sync", path) || syncfs(fd) != 0)
+        status = akin__fail_errno(err, errno, "%s: not synced", path);
+    close(fd);
+    return status;
+}
+
 akin_status akin__rename(const char *from, const char *to, akin_error *err)
 {
     if (akin__fails("rename", to) || rename(from, to) != 0)

@@ -73,6 +73,8 @@ akin_status akin__file_lock(const struct akin__file *file, bool *taken,
 akin_status akin__free_space(const char *path, uint64_t *bytes,
                              akin_error *err);
 akin_status akin__sync_folder(const char *path, akin_error *err);
+/* All that was written to the file system of `path`. */
+akin_status akin__sync_disc(const char *path, akin_error *err);
 akin_status akin__rename(const char *from, const char *to, akin_error *err);
 /* The same, but AKIN_EIO when there is something at `to`. */
 akin_status akin__rename_new(const char *from, const char *to, akin_error *err);

@@ -2,6 +2,7 @@
 #include "base/link.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -135,4 +136,12 @@ out:
     akin__free(aside);
     akin__free(folder);
     return status;
+}
+
+akin_status akin__link_new(const char *kept, const char *path, akin_error *err)
+{
+    if (akin__fails("link", path) ||
+        linkat(AT_FDCWD, kept, AT_FDCWD, path, AT_SYMLINK_FOLLOW) != 0)
+        return akin__fail_errno(err, errno, "%s", path);
+    return AKIN_OK;
 }

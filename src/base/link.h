@@ -27,4 +27,9 @@ akin_status akin__link_check(const char *kept, const struct stat *kept_st,
 akin_status akin__link_over(const char *kept, const char *path,
                             akin_error *err);
 
+/* A further name `path` of the file that `kept` leads to, where there is
+ * nothing yet. AKIN_EIO, also where the system will not: other discs, file
+ * systems without links, files of others. */
+akin_status akin__link_new(const char *kept, const char *path, akin_error *err);
+
 #endif

@@ -56,6 +56,21 @@ void akin__text_addf(struct akin__text *text, const char *format, ...)
     va_end(arguments);
 }
 
+void akin__text_add_field(struct akin__text *text, const char *field)
+{
+    if (!field[strcspn(field, ",\"\r\n")]) {
+        akin__text_add(text, field, strlen(field));
+        return;
+    }
+    akin__text_add(text, "\"", 1);
+    for (; *field; field++) {
+        akin__text_add(text, field, 1);
+        if (*field == '"')
+            akin__text_add(text, field, 1);
+    }
+    akin__text_add(text, "\"", 1);
+}
+
 void akin__text_free(struct akin__text *text)
 {
     akin__free(text->bytes);

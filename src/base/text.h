@@ -19,6 +19,8 @@ struct akin__text {
 void akin__text_add(struct akin__text *text, const char *bytes, size_t count);
 void akin__text_addf(struct akin__text *text, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+/* A field of CSV (RFC 4180), in quotes where it holds what would end it. */
+void akin__text_add_field(struct akin__text *text, const char *field);
 void akin__text_free(struct akin__text *text);
 
 /* The printed text, allocated; NULL when memory is short. */

@@ -55,22 +55,6 @@ static akin_status json_row(struct akin__export *e,
 
 /* ------------------------------------------------------------- CSV ------ */
 
-/* A field, in quotes where it holds what would end it. */
-static void add_field(struct akin__text *text, const char *field)
-{
-    if (!field[strcspn(field, ",\"\r\n")]) {
-        akin__text_add(text, field, strlen(field));
-        return;
-    }
-    akin__text_add(text, "\"", 1);
-    for (; *field; field++) {
-        akin__text_add(text, field, 1);
-        if (*field == '"')
-            akin__text_add(text, field, 1);
-    }
-    akin__text_add(text, "\"", 1);
-}
-
 /* With a point, whatever the locale of the process has in its place. */
 static void add_number(struct akin__text *text, float number)
 {
@@ -96,7 +80,7 @@ static akin_status csv_row(struct akin__export *e,
                            const struct akin__export_row *row, akin_error *err)
 {
     struct akin__text text = {0};
-    add_field(&text, row->path);
+    akin__text_add_field(&text, row->path);
     for (size_t i = 0; i < e->rows->is.dim; i++)
         add_number(&text, row->vector[i]);
     akin__text_add(&text, "\r\n", 2);
@@ -109,7 +93,7 @@ akin_status akin__export_id_line(struct akin__export *e,
 {
     struct akin__text text = {0};
     akin__text_addf(&text, "%lld,", (long long)row->file);
-    add_field(&text, row->path);
+    akin__text_add_field(&text, row->path);
     akin__text_add(&text, "\r\n", 2);
     return add_text(e, &e->ids, &text, err);
 }

@@ -301,6 +301,20 @@ akin_status akin__live_load(akin_index *index, size_t ordinal, akin_error *err);
 void akin__live_free(struct akin__live_rows *live);
 /* Whether the options choose among files. */
 bool akin__is_filter(const akin_search_options *options);
+/* Files that pass `options` but for its path: a statement that gives file, row,
+ * crc and path, those behind the stored path `after` in order of path; NULL:
+ * all, in any order. `formats` is what akin__filter_formats makes of the
+ * options, allocated or NULL. */
+akin_status akin__filter_ask(struct akin__side *side, size_t ordinal,
+                             const akin_search_options *options,
+                             const char *formats, const char *after,
+                             sqlite3_stmt **statement, akin_error *err);
+char *akin__filter_formats(const akin_search_options *options);
+/* The path as the caller sees it into *shown (akin__free it), and whether it
+ * matches the glob (NULL: any). */
+akin_status akin__filter_path(akin_index *index, const char *stored,
+                              const char *glob, char **shown, bool *match,
+                              akin_error *err);
 /* The first of the live rows at or after `row`. */
 size_t akin__live_first(const struct akin__live_rows *live, uint64_t row);
 

@@ -78,24 +78,53 @@ static int64_t most_of(uint64_t limit)
     return limit ? number_of(limit) : INT64_MAX;
 }
 
-/* The statement that gives file, row, crc and path of what may pass; `formats`
- * is ",jpeg,png,", or "". */
-static akin_status ask_files(struct akin__side *side, size_t ordinal,
+#define FILES_OF_FILTER                                                        \
+    "LEFT JOIN details ON details.file = rows.file "                           \
+    "WHERE model = ?1 AND bytes BETWEEN ?2 AND ?3 "                            \
+    "AND width * height BETWEEN ?4 AND ?5 "                                    \
+    "AND (?6 = '' OR instr(?6, ',' || format || ',')) "                        \
+    "AND (?7 = 0 AND ?8 = 0 OR taken BETWEEN ?7 AND ?8)"
+
+akin_status akin__filter_ask(struct akin__side *side, size_t ordinal,
                              const akin_search_options *o, const char *formats,
-                             sqlite3_stmt **s, akin_error *err)
+                             const char *after, sqlite3_stmt **s,
+                             akin_error *err)
 {
+    const int64_t model = (int64_t)ordinal;
+    const int64_t bytes_least = number_of(o->bytes_least);
+    const int64_t bytes_most = most_of(o->bytes_most);
+    const int64_t pixels_least = number_of(o->pixels_least);
+    const int64_t pixels_most = most_of(o->pixels_most);
+    if (after) /* CROSS: paths outside, so that their index gives the order */
+        return akin__sql(
+            &side->catalog, s, err,
+            "SELECT rows.file, row, crc, path FROM files "
+            "CROSS JOIN rows ON rows.file = files.id " FILES_OF_FILTER
+            " AND path > ?9 ORDER BY path",
+            "iiiiitiip", model, bytes_least, bytes_most, pixels_least,
+            pixels_most, formats, o->taken_least, o->taken_most, after);
     return akin__sql(&side->catalog, s, err,
                      "SELECT rows.file, row, crc, path FROM rows "
-                     "JOIN files ON files.id = rows.file "
-                     "LEFT JOIN details ON details.file = rows.file "
-                     "WHERE model = ?1 AND bytes BETWEEN ?2 AND ?3 "
-                     "AND width * height BETWEEN ?4 AND ?5 "
-                     "AND (?6 = '' OR instr(?6, ',' || format || ',')) "
-                     "AND (?7 = 0 AND ?8 = 0 OR taken BETWEEN ?7 AND ?8)",
-                     "iiiiitii", (int64_t)ordinal, number_of(o->bytes_least),
-                     most_of(o->bytes_most), number_of(o->pixels_least),
-                     most_of(o->pixels_most), formats, o->taken_least,
-                     o->taken_most);
+                     "JOIN files ON files.id = rows.file " FILES_OF_FILTER,
+                     "iiiiitii", model, bytes_least, bytes_most, pixels_least,
+                     pixels_most, formats, o->taken_least, o->taken_most);
+}
+
+char *akin__filter_formats(const akin_search_options *filter)
+{
+    return filter && filter->formats ? akin__format(",%s,", filter->formats)
+                                     : akin__strdup("");
+}
+
+akin_status akin__filter_path(akin_index *index, const char *stored,
+                              const char *glob, char **shown, bool *match,
+                              akin_error *err)
+{
+    *shown = akin__shown_path(index, stored);
+    if (!*shown)
+        return akin__fail(err, AKIN_ENOMEM, "%s: no memory", index->path);
+    *match = !glob || fnmatch(glob, *shown, 0) == 0;
+    return AKIN_OK;
 }
 
 /* Whether the path in the statement's row matches the filter's. */
@@ -104,15 +133,12 @@ static akin_status match_path(akin_index *index, struct akin__side *side,
                               akin_error *err)
 {
     const char *stored;
+    char *shown = NULL;
     akin_status status = akin__sql_path(&side->catalog, s, 3, &stored, err);
-    if (status)
-        return status;
-    char *shown = akin__shown_path(index, stored);
-    if (!shown)
-        return akin__fail(err, AKIN_ENOMEM, "%s: no memory", index->path);
-    *match = fnmatch(glob, shown, 0) == 0;
+    if (!status)
+        status = akin__filter_path(index, stored, glob, &shown, match, err);
     akin__free(shown);
-    return AKIN_OK;
+    return status;
 }
 
 akin_status akin__live_read(akin_index *index, struct akin__side *side,
@@ -123,12 +149,11 @@ akin_status akin__live_read(akin_index *index, struct akin__side *side,
     size_t capacity = 0;
     bool row, match = true;
     akin_status status = AKIN_OK;
-    char *formats = filter && filter->formats
-                        ? akin__format(",%s,", filter->formats)
-                        : akin__strdup("");
+    char *formats = akin__filter_formats(filter);
     AKIN_CHECK(formats, err, AKIN_ENOMEM, "%s: no memory", index->path);
     if (akin__is_filter(filter))
-        AKIN_TRY(ask_files(side, ordinal, filter, formats, &s, err));
+        AKIN_TRY(
+            akin__filter_ask(side, ordinal, filter, formats, NULL, &s, err));
     else
         AKIN_TRY(akin__sql(&side->catalog, &s, err,
                            "SELECT file, row, crc FROM rows WHERE model = ?",

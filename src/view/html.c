@@ -47,7 +47,7 @@ static const char head[] =
     ".tile img { width: 100%; height: 100%; object-fit: contain; }\n"
     ".query .tile { aspect-ratio: auto; min-height: 60px; }\n"
     ".query img { height: auto; max-height: 340px; }\n"
-    ".query figure + figure { margin-top: 14px; }\n"
+    ".sign { font-size: 15px; font-weight: 600; margin: 10px 0 6px; }\n"
     ".query .words { padding: 14px; font-size: 15px; color: var(--text);\n"
     "  overflow-wrap: anywhere; unicode-bidi: isolate; }\n"
     ".less .tile { opacity: 0.6; }\n"
@@ -237,14 +237,16 @@ static akin_status add_ranking(struct akin__page *page,
         akin__text_addf(&page->text, "</h2>\n<ol start=\"%zu\">\n",
                         ranking->offset + 1);
     else
-        add(page, "</h2>\n<p class=\"nothing\">nothing found</p>");
+        akin__text_addf(&page->text, "</h2>\n<p class=\"nothing\">%s</p>",
+                        ranking->part == AKIN__NOTHING ? "no answer to words"
+                                                       : "nothing found");
     for (size_t i = 0; i < ranking->found && !status; i++)
         status = add_match(page, &ranking->match[i], ranking->certainty, err);
     add(page, ranking->found ? "</ol></section>\n" : "</section>\n");
     return status;
 }
 
-/* A picture or words, and what is done with them: "+ 2 x". */
+/* A picture or words, below what is done with them: "+ 2 x". */
 static akin_status add_term(struct akin__page *page,
                             const struct akin__answers *answers, size_t t,
                             akin_error *err)
@@ -252,22 +254,26 @@ static akin_status add_term(struct akin__page *page,
     const struct akin__term *term = &answers->term[t];
     const double weight = fabs(term->weight);
     const bool less = term->weight < 0, some = weight < 1 || weight > 1;
+    if (t || less || some) {
+        add(page, less ? "<p class=\"sign\">\342\210\222 "
+                  : t  ? "<p class=\"sign\">+ "
+                       : "<p class=\"sign\">");
+        if (some)
+            akin__text_addf(&page->text, "%g \303\227", weight);
+        add(page, "</p>\n");
+    }
     add(page, less ? "<figure class=\"less\">" : "<figure>");
     if (term->picture) {
         add_picture(page, term->say, AKIN__THUMB_SIDE);
+        add(page, "<figcaption>");
+        add_name(page, term->say);
+        add(page, "</figcaption>");
     } else {
         add(page, "<div class=\"tile\"><p class=\"words\">\342\200\234");
         add_escaped(page, term->say);
-        add(page, "\342\200\235</p></div>\n");
+        add(page, "\342\200\235</p></div>");
     }
-    add(page, "<figcaption>");
-    if (t || less)
-        add(page, less ? "\342\210\222 " : "+ ");
-    if (some)
-        akin__text_addf(&page->text, "%g \303\227 ", weight);
-    if (term->picture)
-        add_name(page, term->say);
-    add(page, "</figcaption></figure>\n");
+    add(page, "</figure>\n");
     return flush(page, err);
 }
 

@@ -147,6 +147,28 @@ json_t *akin__json_answers(const struct akin__answers *answers)
     return whole(object, bad);
 }
 
+static json_t *label_of(const char *name, const akin_label *label)
+{
+    json_t *object = json_object();
+    int bad = akin__json_set_path(object, "label", name);
+    bad |= set(object, "probability", json_real(label->probability));
+    bad |= set(object, "cosine", json_real(label->cosine));
+    return whole(object, bad);
+}
+
+json_t *akin__json_labelled(const struct akin__labelled *labelled)
+{
+    json_t *object = json_object(), *labels = json_array();
+    int bad = akin__json_set_path(object, "path", labelled->path);
+    bad |= akin__json_set_path(object, "model", labelled->model);
+    for (size_t i = 0; i < labelled->count; i++) {
+        const akin_label *label = &labelled->best[i];
+        bad |= append(labels, label_of(labelled->name[label->label], label));
+    }
+    bad |= set(object, "labels", labels);
+    return whole(object, bad);
+}
+
 /* A model without a vector of the picture has no score. */
 static json_t *scores_of(const struct akin__copies *copies,
                          const akin_copy *copy)

@@ -18,6 +18,9 @@ json_t *akin__json_pair(const struct akin__pair *pair);
 /* One line of search. */
 json_t *akin__json_answers(const struct akin__answers *answers);
 
+/* One line of label. */
+json_t *akin__json_labelled(const struct akin__labelled *labelled);
+
 /* One element of dups' "groups". */
 json_t *akin__json_copies(const struct akin__copies *copies);
 

@@ -102,3 +102,23 @@ char *akin__json_exact(const json_t *document)
     akin__free(text);
     return line;
 }
+
+json_t *akin__json_made_copies(const char *folder, const char *to,
+                               const akin_eval_copies_report *report,
+                               json_t *failed, json_t *warnings)
+{
+    json_t *object = json_object();
+    int bad = akin__json_set_path(object, "folder", folder);
+    bad |= akin__json_set_path(object, "set", to);
+    bad |= add_count(object, "photos", report->photos);
+    bad |= add_count(object, "references", report->references);
+    bad |= add_count(object, "distractors", report->distractors);
+    bad |= add_count(object, "queries", report->queries);
+    bad |= add_count(object, "made", report->made);
+    bad |= add_count(object, "same", report->same);
+    bad |= add_count(object, "skipped", report->skipped);
+    bad |= add(object, "failed", failed);
+    bad |= add(object, "warnings", warnings);
+    bad |= add_number(object, "seconds", report->seconds);
+    return finish(object, bad);
+}

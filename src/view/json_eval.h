@@ -21,4 +21,10 @@ json_t *akin__json_comparison(const akin_eval_comparison *comparison);
  * are to be compared with others'. */
 char *akin__json_exact(const json_t *document);
 
+/* What make-copies made; `failed` and `warnings` are arrays of
+ * akin__json_remark; both are taken. */
+json_t *akin__json_made_copies(const char *folder, const char *to,
+                               const akin_eval_copies_report *report,
+                               json_t *failed, json_t *warnings);
+
 #endif

@@ -42,6 +42,14 @@ struct akin__answers {
     } * ranking;                         /* [models] */
 };
 
+/* A picture, and the labels that a model finds likeliest. */
+struct akin__labelled {
+    const char *path, *model;
+    const char *const *name; /* of all labels */
+    const akin_label *best;  /* [count], best first */
+    size_t count;
+};
+
 /* What was done, or would be, with the copy of a group that is not kept. */
 struct akin__deed {
     bool done;          /* or would be */

@@ -4,14 +4,11 @@
  */
 #include "view/thumb.h"
 
-#include <setjmp.h>
-#include <stdio.h>
 #include <string.h>
-
-#include <jpeglib.h>
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "image/write_jpeg.h"
 
 /* ---------------------------------------------------------------- shrink -- */
 
@@ -65,79 +62,7 @@ static void shrink(const akin_image *large, akin_image *small)
     }
 }
 
-/* ----------------------------------------------------------------- write -- */
-
-/* libjpeg would end the process on an error; this comes back instead. */
-struct trap {
-    struct jpeg_error_mgr manager; /* first: libjpeg knows its address */
-    jmp_buf back;
-    char message[JMSG_LENGTH_MAX];
-};
-
-static void jump(j_common_ptr info)
-{
-    struct trap *trap = (struct trap *)(void *)info->err;
-    info->err->format_message(info, trap->message);
-    longjmp(trap->back, 1);
-}
-
-static void ignore(j_common_ptr info)
-{
-    (void)info;
-}
-
-/* Everything that can jump lies between start and finish. */
-static void compress(struct jpeg_compress_struct *c, const akin_image *image)
-{
-    c->image_width = image->width;
-    c->image_height = image->height;
-    c->input_components = 3;
-    c->in_color_space = JCS_RGB;
-    jpeg_set_defaults(c);
-    jpeg_set_quality(c, AKIN__THUMB_QUALITY, TRUE);
-    c->optimize_coding = TRUE;
-    jpeg_start_compress(c, TRUE);
-    while (c->next_scanline < c->image_height) {
-        JSAMPROW row = image->pixels + c->next_scanline * image->stride;
-        jpeg_write_scanlines(c, &row, 1);
-    }
-    jpeg_finish_compress(c);
-}
-
-/* More than any JPEG of that size needs: TurboJPEG's tjBufSize for 4:4:4. */
-static size_t most_bytes(const akin_image *image)
-{
-    const size_t width = (image->width + 15) / 16 * 16;
-    const size_t height = (image->height + 15) / 16 * 16;
-    return 6 * width * height + 2048;
-}
-
-static akin_status write_jpeg(struct akin__thumb *thumb,
-                              const akin_image *image, akin_error *err)
-{
-    struct jpeg_compress_struct c;
-    struct trap trap;
-    unsigned long bytes = most_bytes(image);
-    unsigned char *buffer = akin__alloc(bytes, 1);
-    if (!buffer)
-        return akin__fail(err, AKIN_ENOMEM, "no memory for a thumbnail");
-    thumb->jpeg = buffer;
-    memset(&c, 0, sizeof c);
-    c.err = jpeg_std_error(&trap.manager);
-    trap.manager.error_exit = jump;
-    trap.manager.output_message = ignore;
-    if (setjmp(trap.back)) {
-        jpeg_destroy_compress(&c);
-        akin__thumb_free(thumb);
-        return akin__fail(err, AKIN_ENOMEM, "thumbnail: %s", trap.message);
-    }
-    jpeg_create_compress(&c);
-    jpeg_mem_dest(&c, &buffer, &bytes);
-    compress(&c, image);
-    jpeg_destroy_compress(&c);
-    thumb->bytes = bytes;
-    return AKIN_OK;
-}
+/* ------------------------------------------------------------------ read -- */
 
 akin_status akin__thumb_read(struct akin__thumb *thumb, const char *path,
                              uint32_t most, akin_decoder *decoder,
@@ -155,7 +80,8 @@ akin_status akin__thumb_read(struct akin__thumb *thumb, const char *path,
     small.pixels = akin__alloc(small.height, small.stride);
     AKIN_CHECK(small.pixels, err, AKIN_ENOMEM, "%s: no memory", path);
     shrink(&large, &small);
-    status = write_jpeg(thumb, &small, err);
+    status = akin__write_jpeg(&small, AKIN__THUMB_QUALITY, &thumb->jpeg,
+                              &thumb->bytes, err);
 out:
     akin__free(small.pixels);
     return status;
