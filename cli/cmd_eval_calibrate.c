@@ -74,8 +74,8 @@ static void add_lacking(struct akin__text *text,
         if (isnan(t->cosine))
             akin__text_addf(text,
                             "%g %%: these answers do not show it; it takes %s "
-                            "more at the least, all of them right and as "
-                            "alike as the best\n",
+                            "more at the least, of other pictures, all right "
+                            "and as alike as the best\n",
                             100 * t->certain,
                             akin__thousands(count, t->lacking));
     }

@@ -457,8 +457,8 @@ typedef struct akin_eval_certain {
     double certain;          /* 0.9, 0.99, 0.999 */
     double cosine;           /* NAN: these answers do not show it */
     uint64_t answers, right; /* at that cosine or above it */
-    uint64_t lacking; /* of NAN: so many answers more, all right, it would
-                         take at the least; else 0 */
+    uint64_t lacking; /* of NAN: so many answers more, of other pictures and
+                         all right, it takes at the least; else 0 */
 } akin_eval_certain;
 
 typedef struct akin_eval_calibration {
