@@ -18,6 +18,7 @@ PART, all of them without it, in this order:
   cold      a search by words in a new process against transformers (cold.py)
   search    the nearest of a million vectors against FAISS and usearch, and what
             ten million cost (search.py)
+  eval      which model finds edited copies, against a perceptual hash (eval.py)
 
 Each part measures its contenders in turns; read the ratios, not the rates of
 one part beside those of another. With --json a line for each figure, with its
@@ -86,9 +87,15 @@ def search(told):
     return script('search.py', *['--json'] * told.json, *quick * told.quick)
 
 
+def evaluate(told):
+    return script('eval.py', told.folder, *['--json'] * told.json,
+                  *['--quick', '--count', '3'] * told.quick)
+
+
 PARTS = {part.__name__: part
          for part in (gemm, network, accuracy, article, photo, dups, text,
                       cold, search)}
+PARTS['eval'] = evaluate
 
 
 def documents(text):

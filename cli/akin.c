@@ -6,6 +6,7 @@
 #include "cli.h"
 #include "commands.h"
 #include "opt.h"
+#include "view/draw.h"
 
 static const char first_steps[] =
     "akin finds pictures that look alike, with CLIP and DINOv2 side by side.\n"
@@ -22,9 +23,12 @@ static int version(int argc, char **argv)
 {
     printf("akin %s\n", akin_version());
     if (argc > 2 && !strcmp(argv[2], "--verbose"))
-        printf("%s%s\n", akin_decoders(),
+        printf("%s%s\n%s\n", akin_decoders(),
                *akin_pgvector_library() ? akin_pgvector_library()
-                                        : "no libpq: no export to PostgreSQL");
+                                        : "no libpq: no export to PostgreSQL",
+               *akin__draw_library()
+                   ? akin__draw_library()
+                   : "no libchafa: no pictures in a terminal");
     return CLI_DONE;
 }
 

@@ -162,7 +162,8 @@ static void tell_likeness(struct akin__table *table,
                                  100 * akin_score(copy->cosine[m]));
         if (!isnan(sure))
             used += (size_t)snprintf(line + used, sizeof line - used,
-                                     " (%.1f %% certain)", akin__percent(sure));
+                                     " (%.1f %% certain)",
+                                     akin__certain_percent(sure));
     }
     akin__table_cell(table, at == 0           ? ""
                             : copy->identical ? "same bytes"

@@ -89,7 +89,7 @@ static void fill_certain(struct akin__table *table,
     if (isnan(probability))
         akin__table_cell(table, "");
     else
-        akin__table_cellf(table, "%.1f %%", akin__percent(probability));
+        akin__table_cellf(table, "%.1f %%", akin__certain_percent(probability));
 }
 
 /* The models' answers side by side, a rank a row. */

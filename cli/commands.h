@@ -10,6 +10,6 @@ extern const struct cli_command cli_compare, cli_index, cli_search, cli_embed,
 
 /* Of akin eval: cmd_eval_NAME.c. */
 extern const struct cli_command cli_eval_calibrate, cli_eval_copies,
-    cli_eval_score;
+    cli_eval_run, cli_eval_score;
 
 #endif

@@ -39,6 +39,9 @@ struct cli_values {
     size_t seed, count; /* 0: not given */
     const char *edits;
     double distractors; /* below 0: not given */
+    int layout; /* 0: not given; else one more than an akin_eval_layout */
+    const char *truth, *query_list, *reference_list; /* of a set */
+    size_t reference_count;                          /* 0: not given */
     /* 0: not given; else an akin_pool, and one more than an akin_exif, an
      * akin_precision and an akin_decode */
     int pool, exif, precision, decode;
@@ -48,7 +51,7 @@ struct cli_values {
     akin_limits limits;         /* what a picture may cost; zero: not given */
     unsigned precisions;        /* bit p: --precision said akin_precision p */
     bool exact, json, csv, strict, retry, normalize, errors, offline, accuracy,
-        yes, watch, forget, score_norm, intervals;
+        yes, watch, forget, score_norm, intervals, terminal;
     const char **word; /* [words]: what is no option */
     size_t words;
 };

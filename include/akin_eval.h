@@ -4,9 +4,11 @@
  * A set is pictures that ask (queries), pictures that may be answers
  * (references), and the truth: which reference a query shows. A prediction says
  * that a query shows a reference, and how surely; figures say how right a list
- * of predictions is. From vectors to figures:
+ * of predictions is. From pictures to figures:
  *
  *   akin_eval_set_open         the set, from whatever layout it lies in
+ *   akin_eval_index            its pictures embedded, in an index
+ *   akin_eval_vectors_of       their vectors
  *   akin_eval_whitener_open    only if asked for: from vectors of others
  *   akin_eval_whiten           every vector, the queries' and the references'
  *   akin_eval_normalize        the same vectors, always: then products are
@@ -242,6 +244,50 @@ AKIN_API akin_status akin_eval_vectors_write(const char *path,
                                              akin_error *err) AKIN_MUST_CHECK;
 AKIN_API void akin_eval_vectors_free(akin_eval_vectors *vectors);
 
+/* -------------------------------------------- from pictures to vectors -- */
+
+/* Seconds that all threads together spent on each stage. */
+typedef struct akin_eval_stages {
+    double read, decode;                /* for all models at once */
+    double preprocess[16], network[16]; /* in the order of the models */
+} akin_eval_stages;
+
+/*
+ * akin_index_update for the pictures of the set, and no others: embed what
+ * `index`, open for writing, has no vectors of. With `train` the set's pictures
+ * for training as well. What is stopped goes on when it is called again.
+ * Seconds are added to *stages. Errors: those of akin_index_update; AKIN_EUSAGE
+ * for a set without pictures.
+ */
+AKIN_API akin_status
+akin_eval_index(const akin_eval_set *set, akin_index *index,
+                akin_model *const *models, size_t model_count, int train,
+                const akin_index_options *options, akin_index_report *report,
+                akin_eval_stages *stages, akin_error *err) AKIN_MUST_CHECK;
+
+typedef enum akin_eval_kind {
+    AKIN_EVAL_QUERIES = 0,
+    AKIN_EVAL_REFERENCES,
+    AKIN_EVAL_TRAINERS
+} akin_eval_kind;
+
+/* Numbers of a perceptual hash, taken as a vector. */
+#define AKIN_EVAL_HASH_DIM 256
+
+/*
+ * vectors [pictures of that kind][dim] that `index`, open for writing, has of
+ * `model`, of length 1. `model` NULL: perceptual hashes, which are its floor: a
+ * bit is 1/16 or -1/16, so that a product is 1 - 2 * (bits that differ) / 256.
+ * A picture that could not be read, or has no structure to hash, is all NAN,
+ * and *missing counts it: akin_eval_candidates takes it for no query and no
+ * answer. AKIN_ENOTFOUND (model), AKIN_ECORRUPT, AKIN_EIO, AKIN_ENOMEM.
+ */
+AKIN_API akin_status akin_eval_vectors_of(const akin_eval_set *set,
+                                          akin_index *index, const char *model,
+                                          akin_eval_kind kind, float *vectors,
+                                          size_t *missing,
+                                          akin_error *err) AKIN_MUST_CHECK;
+
 /* --------------------------------------------- from vectors to answers -- */
 
 /* Each of vectors [count][dim] to length 1; zeros stay zeros. */
@@ -265,7 +311,8 @@ typedef struct akin_eval_candidates_options {
 /*
  * predictions [count][k] of `queries` [count][dim], against `references`
  * [references of the set][dim]: the k largest products of each, best first,
- * equal ones by number of reference; the query's own file is left out. *found
+ * equal ones by number of reference; the query's own file is left out, and what
+ * is NAN. *found
  * rows are written: k for each query, or fewer where the set has fewer. Exact,
  * in float32; count * references * dim operations, and memory for a block of
  * products besides. AKIN_EUSAGE, AKIN_ENOMEM, AKIN_ECANCELLED.
@@ -276,6 +323,31 @@ akin_eval_candidates(const akin_eval_set *set, const float *queries,
                      const akin_eval_candidates_options *options,
                      akin_eval_prediction *predictions, size_t *found,
                      akin_error *err) AKIN_MUST_CHECK;
+
+/*
+ * The same for all queries of the set, a few thousand at a time, of which each
+ * is kept in the file at `path` when it is done: what is stopped goes on from
+ * there, and what is done is read. The file is of just these vectors and
+ * options; of others it is made anew. *seconds (may be NULL): what the products
+ * took, in all runs together. Errors besides: AKIN_EIO.
+ */
+AKIN_API akin_status akin_eval_candidates_kept(
+    const akin_eval_set *set, const float *queries, const float *references,
+    size_t dim, const akin_eval_candidates_options *options, const char *path,
+    akin_eval_prediction *predictions, size_t *found, double *seconds,
+    akin_error *err) AKIN_MUST_CHECK;
+
+/*
+ * place [count] of each pair: how many references come before it in the whole
+ * ranking of its query, equal ones among them, the query's own file not; NONE
+ * where either is all NAN. `queries` and `references` are all of the set's.
+ */
+AKIN_API akin_status akin_eval_places(const akin_eval_set *set,
+                                      const float *queries,
+                                      const float *references, size_t dim,
+                                      const akin_eval_pair *pair, size_t count,
+                                      int threads, uint32_t *place,
+                                      akin_error *err) AKIN_MUST_CHECK;
 
 /*
  * SSCD's score normalisation: offset [count] of `queries` [count][dim] is
@@ -492,11 +564,11 @@ typedef struct akin_eval_indexed_options {
 } akin_eval_indexed_options;
 
 /*
- * Predictions of a set whose pictures are in an index: the k references nearest
- * to each query by `model`; pictures that the index could not read ask nothing
- * and are no answers. The caller frees *predictions. AKIN_ENOTFOUND names a
- * picture that is not in the index, or not with this model; AKIN_EUSAGE for a
- * set without pictures, else errors of akin_eval_candidates and of an index.
+ * Predictions of a set whose pictures are in `index`, open for writing: the k
+ * references nearest to each query by `model`. Pictures that the index could
+ * not read ask nothing and are no answers; AKIN_ENOTFOUND names one that is not
+ * in it, or not with this model. The caller frees *predictions. Other errors
+ * are those of akin_eval_vectors_of and akin_eval_candidates.
  */
 AKIN_API akin_status akin_eval_indexed(const akin_eval_set *set,
                                        akin_index *index, const char *model,

@@ -36,6 +36,7 @@ PLACES = {
     r'cpuid\.h': r'src/base/cpu\.c',
     r'libpq-fe\.h': r'src/index/pgvector.*',
     r'sqlite3\.h': r'src/index/.*|src/base/vfs.*',
+    r'chafa\.h': r'src/view/draw_chafa\.c',
     r'jpeglib\.h': r'src/image/.*',
     r'png\.h|webp/.*|tiffio\.h|gif_lib\.h|libheif/.*|avif/.*'
     r'|jxl/.*|libraw/.*': r'src/image/.*',

@@ -157,6 +157,13 @@ class Codes(Made):
                     self.assertEqual(self.ask(queries, 10, how, AKIN_CPU=cpu),
                                      want.tolist(), (cpu, how))
 
+    def test_without_a_cut_answers_may_point_the_other_way(self):
+        rows, query = self.normal(60, 8), self.normal(1, 8)
+        self.make(rows)
+        want = np.argsort(-(unit(query) @ unit(rows).T))
+        for how in WAYS:
+            self.assertEqual(self.ask(query, 60, how), want.tolist(), how)
+
     def test_more_rows_than_pay_are_answered_by_codes_and_exactly(self):
         rows = self.normal(25000, 32)
         self.make(rows)

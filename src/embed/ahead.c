@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/memory.h"
@@ -30,6 +31,7 @@ struct akin__ahead {
     uint64_t bytes;      /* of the files in it */
     bool reading;        /* a file is on its way into the ring */
     bool stopped;
+    double seconds; /* spent on reading */
 };
 
 akin_status akin__ahead_open(struct akin__ahead **out,
@@ -66,11 +68,15 @@ static void begin(const struct akin__ahead *ahead,
     file->path = akin__item_path(ahead->list, item);
 }
 
-static void read_file(const struct akin__ahead *ahead,
-                      struct akin__handed *file)
+/* Without the lock. */
+static void read_file(struct akin__ahead *ahead, struct akin__handed *file)
 {
+    const double start = akin__seconds();
     file->status = akin__read_file(file->path, ahead->file_bytes, &file->bytes,
                                    &file->count, &file->st, &file->cause);
+    akin__lock_take(&ahead->lock);
+    ahead->seconds += akin__seconds() - start;
+    akin__lock_give(&ahead->lock);
 }
 
 /* Whether the next item may be read ahead. */
@@ -127,11 +133,19 @@ bool akin__ahead_take(struct akin__ahead *ahead, struct akin__handed *file)
     return queued || begun;
 }
 
-void akin__ahead_again(const struct akin__ahead *ahead,
-                       const struct akin__item *item, struct akin__handed *file)
+void akin__ahead_again(struct akin__ahead *ahead, const struct akin__item *item,
+                       struct akin__handed *file)
 {
     begin(ahead, item, file);
     read_file(ahead, file);
+}
+
+double akin__ahead_seconds(struct akin__ahead *ahead)
+{
+    akin__lock_take(&ahead->lock);
+    const double seconds = ahead->seconds;
+    akin__lock_give(&ahead->lock);
+    return seconds;
 }
 
 void akin__ahead_stop(struct akin__ahead *ahead)

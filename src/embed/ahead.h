@@ -44,9 +44,11 @@ void akin__ahead_read(struct akin__ahead *ahead);
 bool akin__ahead_take(struct akin__ahead *ahead, struct akin__handed *file);
 
 /* A file that was handed out, read once more. */
-void akin__ahead_again(const struct akin__ahead *ahead,
-                       const struct akin__item *item,
+void akin__ahead_again(struct akin__ahead *ahead, const struct akin__item *item,
                        struct akin__handed *file);
+
+/* Seconds that all threads together have read so far. */
+double akin__ahead_seconds(struct akin__ahead *ahead);
 
 /* No file is handed out from now on. */
 void akin__ahead_stop(struct akin__ahead *ahead);

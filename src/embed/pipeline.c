@@ -40,6 +40,7 @@ struct lane {
     float *out;            /* [batch][dim] */
     float *vectors;        /* [most][dim]: of the jobs of the worker */
     double seconds;        /* in the session */
+    double placing;        /* of them on the network's input */
 };
 
 struct worker {
@@ -50,6 +51,7 @@ struct worker {
     size_t pending;                     /* in the batch */
     const struct akin__item **aside;    /* [most]: content in hand elsewhere */
     size_t put_aside;
+    double decoding;         /* seconds */
     double embedding, other; /* seconds on files that needed the network, and
                                 on files that did not */
 
@@ -182,7 +184,9 @@ static akin_status place(struct worker *worker, struct akin__job *job,
         status = akin__session_place(lane->session, lane->used, image, cause);
         lane->in[lane->used] = job;
         job->vector[i] = lane->vectors + at * akin_model_dim(run->models[i]);
-        lane->seconds += akin__seconds() - start;
+        const double took = akin__seconds() - start;
+        lane->seconds += took;
+        lane->placing += took;
     }
     for (size_t i = 0; i < run->model_count && !status; i++) {
         struct lane *lane = &worker->lane[i];
@@ -199,8 +203,10 @@ static akin_status decode_and_place(struct worker *worker,
 {
     akin_image image;
     akin_image_info info;
+    const double start = akin__seconds();
     const akin_status status = akin_decoder_decode(
         worker->decoder, &image, file->bytes, file->count, &info, cause);
+    worker->decoding += akin__seconds() - start;
     akin__free(file->bytes);
     file->bytes = NULL;
     if (status)
@@ -394,6 +400,25 @@ static void share_seconds(struct pipeline *pipeline, double wall)
             wall * embedding / (embedding + other) * of[i] / all;
 }
 
+/* What each stage took of the threads, for who wants to know. */
+static void tell_stages(struct pipeline *pipeline)
+{
+    const struct akin__run *run = pipeline->line.run;
+    struct akin__stage_seconds *stages = run->stages;
+    if (!stages)
+        return;
+    stages->read += akin__ahead_seconds(pipeline->ahead);
+    for (size_t t = 0; t < pipeline->workers; t++) {
+        const struct worker *worker = &pipeline->worker[t];
+        stages->decode += worker->decoding;
+        for (size_t i = 0; i < run->model_count; i++) {
+            const struct lane *lane = &worker->lane[i];
+            stages->preprocess[i] += lane->placing;
+            stages->network[i] += lane->seconds - lane->placing;
+        }
+    }
+}
+
 static akin_status open_workers(struct pipeline *pipeline, akin_error *err)
 {
     const struct akin__run *run = pipeline->line.run;
@@ -458,6 +483,7 @@ akin_status akin__pipeline(struct akin__run *run, akin_error *err)
     status = akin__parallel((int)pipeline.workers + 1, pipeline.workers + 1,
                             work, &pipeline, err);
     share_seconds(&pipeline, akin__seconds() - start);
+    tell_stages(&pipeline);
 out:
     akin__ahead_close(&pipeline.ahead);
     close_workers(&pipeline);

@@ -221,6 +221,25 @@ akin_status akin__plan(struct akin__run *run, akin_error *err)
     return status;
 }
 
+akin_status akin__plan_files(struct akin__run *run, akin_error *err)
+{
+    akin_status status = AKIN_OK;
+    for (size_t i = 0; i < run->list.count && !status; i++) {
+        struct akin__item *item = &run->list.item[i];
+        struct akin__entry entry;
+        bool found;
+        if (i % ASK_EVERY == 0)
+            status = akin__progress(run, "files", i, run->list.count, err);
+        if (!status)
+            status =
+                akin__index_find(run->index, akin__item_path(&run->list, item),
+                                 &entry, &found, err);
+        if (!status && found)
+            item->state = (uint8_t)judge_file(run, item, &entry);
+    }
+    return status ? status : settle(run, err);
+}
+
 struct akin__gone *akin__find_gone(const struct akin__run *run, int64_t id)
 {
     const struct akin__gone key = {.id = id};

@@ -68,6 +68,13 @@ struct akin__watcher {
     size_t touched_count; /* 0: all of the roots are walked */
 };
 
+/* Seconds that all threads together spend on each stage, added to what is
+ * there; place i of `models` for the last two. */
+struct akin__stage_seconds {
+    double read, decode;
+    double preprocess[AKIN__MAX_MODELS], network[AKIN__MAX_MODELS];
+};
+
 struct akin__run {
     akin_index *index;
     akin_index_options options;
@@ -84,7 +91,8 @@ struct akin__run {
     struct akin__ignore exclude; /* the rules of options.exclude */
     struct akin__part *part;     /* [part_count] */
     size_t part_count;
-    struct akin__watcher *watcher; /* NULL: nobody watches */
+    struct akin__watcher *watcher;      /* NULL: nobody watches */
+    struct akin__stage_seconds *stages; /* NULL: nobody wants them */
     struct akin__list list;
     struct akin__gone *gone; /* [gone_count of gone_room], sorted by id */
     size_t gone_count, gone_room;
@@ -120,6 +128,8 @@ void akin__roots_close(struct akin__run *run);
  * list only the files that have work in them.
  */
 akin_status akin__plan(struct akin__run *run, akin_error *err);
+/* The same for a list of files that were named: nothing is gone. */
+akin_status akin__plan_files(struct akin__run *run, akin_error *err);
 /* Whether a file is a picture, by its name or else by its first bytes. */
 bool akin__is_picture(const char *path, uint64_t bytes);
 /* The entry among those gone, or NULL. */
@@ -136,6 +146,16 @@ akin_status akin__update(akin_index *index, const char *const *roots,
                          size_t model_count, const akin_index_options *options,
                          struct akin__watcher *watcher,
                          akin_index_report *report, akin_error *err);
+
+/*
+ * The same for just these files [count], absolute paths without links: what
+ * else the index has stays. A file that is not there is left out.
+ */
+akin_status
+akin__update_files(akin_index *index, const char *const *files, size_t count,
+                   akin_model *const *models, size_t model_count,
+                   const akin_index_options *options, akin_index_report *report,
+                   struct akin__stage_seconds *stages, akin_error *err);
 
 /* Call the user's progress function; AKIN_ECANCELLED when it says stop. */
 akin_status akin__progress(struct akin__run *run, const char *what,

@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/file.h"
 #include "base/memory.h"
 #include "base/thread.h"
 #include "embed/run.h"
@@ -79,6 +80,16 @@ static akin_status take_models(struct akin__run *run, akin_error *err)
     return AKIN_OK;
 }
 
+/* What is staged is committed, also when the caller asked to stop. */
+static akin_status commit(struct akin__run *run, akin_status status,
+                          akin_error *err)
+{
+    if (status && status != AKIN_ECANCELLED)
+        return status;
+    const akin_status committed = akin__index_commit(run->index, err);
+    return committed ? committed : status;
+}
+
 static akin_status update(struct akin__run *run, const char *const *roots,
                           size_t root_count, akin_error *err)
 {
@@ -93,10 +104,70 @@ static akin_status update(struct akin__run *run, const char *const *roots,
         status = akin__pipeline(run, err);
     if (!status)
         status = akin__forget_gone(run, err);
-    if (!status || status == AKIN_ECANCELLED) {
-        const akin_status committed = akin__index_commit(run->index, err);
-        status = committed ? committed : status;
+    return commit(run, status, err);
+}
+
+/* The files into the list, below one root that holds everything. */
+static akin_status list_files(struct akin__run *run, const char *const *files,
+                              size_t count, akin_error *err)
+{
+    akin_status status = AKIN_OK;
+    run->root = akin__calloc(1, sizeof *run->root);
+    char *real = run->root ? akin__strdup("") : NULL;
+    if (!real)
+        return akin__fail(err, AKIN_ENOMEM, "no memory for %zu files", count);
+    *run->root =
+        (struct akin__root){.given = "/", .real = real, .walked = true};
+    run->root_count = run->given_count = 1;
+    for (size_t i = 0; i < count && !status; i++) {
+        struct stat st;
+        if (!akin__stat(files[i], &st, NULL))
+            status = akin__list_file(&run->list, files[i], &st, err);
     }
+    akin__list_sort(&run->list);
+    return status;
+}
+
+static akin_status update_files(struct akin__run *run, const char *const *files,
+                                size_t count, akin_error *err)
+{
+    akin_status status = take_models(run, err);
+    if (!status)
+        status = list_files(run, files, count, err);
+    if (!status)
+        status = akin__plan_files(run, err);
+    if (!status)
+        status = akin__pipeline(run, err);
+    return commit(run, status, err);
+}
+
+/* One of the two, with what is before and behind it. */
+static akin_status
+carry_out(struct akin__run *run, const akin_index_options *options,
+          akin_status (*work)(struct akin__run *run, const char *const *paths,
+                              size_t count, akin_error *err),
+          const char *const *paths, size_t count, akin_error *err)
+{
+    akin_index_report unused;
+    akin_error error = {AKIN_OK, ""};
+    const double start = akin__seconds();
+    if (!run->report)
+        run->report = &unused;
+    memset(run->report, 0, sizeof *run->report);
+    akin_status status = take_options(run, options, &error);
+    if (!status && !count)
+        status = akin__fail(&error, AKIN_EUSAGE, "no folder to index");
+    if (!status) {
+        akin__lock_open(&run->lock);
+        status = work(run, paths, count, &error);
+        akin__lock_close(&run->lock);
+    }
+    akin__roots_close(run);
+    akin__list_free(&run->list);
+    akin__free(run->gone);
+    run->report->seconds = akin__seconds() - start;
+    if (err)
+        *err = error;
     return status;
 }
 
@@ -106,30 +177,26 @@ akin_status akin__update(akin_index *index, const char *const *roots,
                          struct akin__watcher *watcher,
                          akin_index_report *report, akin_error *err)
 {
-    akin_index_report unused;
-    akin_error error = {AKIN_OK, ""};
     struct akin__run run = {.index = index,
-                            .report = report ? report : &unused,
+                            .report = report,
                             .models = models,
                             .model_count = model_count,
                             .watcher = watcher};
-    const double start = akin__seconds();
-    memset(run.report, 0, sizeof *run.report);
-    akin_status status = take_options(&run, options, &error);
-    if (!status && !root_count)
-        status = akin__fail(&error, AKIN_EUSAGE, "no folder to index");
-    if (!status) {
-        akin__lock_open(&run.lock);
-        status = update(&run, roots, root_count, &error);
-        akin__lock_close(&run.lock);
-    }
-    akin__roots_close(&run);
-    akin__list_free(&run.list);
-    akin__free(run.gone);
-    run.report->seconds = akin__seconds() - start;
-    if (err)
-        *err = error;
-    return status;
+    return carry_out(&run, options, update, roots, root_count, err);
+}
+
+akin_status
+akin__update_files(akin_index *index, const char *const *files, size_t count,
+                   akin_model *const *models, size_t model_count,
+                   const akin_index_options *options, akin_index_report *report,
+                   struct akin__stage_seconds *stages, akin_error *err)
+{
+    struct akin__run run = {.index = index,
+                            .report = report,
+                            .models = models,
+                            .model_count = model_count,
+                            .stages = stages};
+    return carry_out(&run, options, update_files, files, count, err);
 }
 
 akin_status akin_index_update(akin_index *index, const char *const *roots,

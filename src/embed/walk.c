@@ -102,6 +102,12 @@ static akin_status add_item(struct akin__list *list, const char *path,
     return AKIN_OK;
 }
 
+akin_status akin__list_file(struct akin__list *list, const char *path,
+                            const struct stat *st, akin_error *err)
+{
+    return add_item(list, path, st, AKIN__FILE, 0, NULL, err);
+}
+
 void akin__list_free(struct akin__list *list)
 {
     akin__free(list->text);

@@ -49,6 +49,11 @@ void akin__list_free(struct akin__list *list);
 const char *akin__item_path(const struct akin__list *list,
                             const struct akin__item *item);
 
+/* Add one file as it is, of root 0, for a list that akin__list_sort is to put
+ * in order. AKIN_ENOMEM. */
+akin_status akin__list_file(struct akin__list *list, const char *path,
+                            const struct stat *st, akin_error *err);
+
 /* Order of path: as strcmp, but '/' comes before every other byte, so that
  * what lies in a folder follows it at once. */
 int akin__path_order(const char *a, const char *b);

@@ -68,9 +68,11 @@ static double average(const struct average *a, uint32_t query,
     size_t count = 0, before = 0;
     double sum = 0;
     for (uint32_t r = 0; r < a->references; r++) {
-        if (akin_eval_true(a->set, query, r))
+        if (!isnan(products[r]) && akin_eval_true(a->set, query, r))
             right[count++] = products[r];
     }
+    if (!count)
+        return 0;
     qsort(right, count, sizeof *right, by_size);
     memset(wrong, 0, (truths + 1) * sizeof *wrong);
     for (uint32_t r = 0; r < a->references; r++) {

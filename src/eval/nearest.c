@@ -5,6 +5,7 @@
  */
 #include "eval/nearest.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "base/error.h"
@@ -83,7 +84,9 @@ static void keep_best(const struct search *s, size_t query, size_t first,
     uint32_t *at = s->at + query * k;
     const uint32_t self = s->is->self ? s->is->self[query] : AKIN_EVAL_NONE;
     for (size_t i = 0; i < count; i++) {
-        if (at[k - 1] != AKIN_EVAL_NONE && !(products[i] > score[k - 1]))
+        const float least =
+            at[k - 1] == AKIN_EVAL_NONE ? -INFINITY : score[k - 1];
+        if (!(products[i] > least))
             continue;
         if (first + i != self)
             insert(score, at, k, products[i], (uint32_t)(first + i));

@@ -26,7 +26,8 @@ struct akin__nearest {
 /*
  * score and at [count][k]: the k largest products of each query and whose they
  * are, largest first, equal ones by number; below k, or where there is none, at
- * is AKIN_EVAL_NONE. AKIN_ENOMEM, AKIN_EUSAGE (AKIN_CPU), AKIN_ECANCELLED.
+ * is AKIN_EVAL_NONE. What is NAN is none of them. AKIN_ENOMEM, AKIN_EUSAGE
+ * (AKIN_CPU), AKIN_ECANCELLED.
  */
 akin_status akin__nearest(const struct akin__nearest *nearest, float *score,
                           uint32_t *at, akin_error *err);

@@ -141,7 +141,7 @@ static akin_status add_live(const struct ask *ask,
 static bool is_wanted(const akin_search_options *o, double cosine, double best)
 {
     return akin_score(cosine) >= o->min_score &&
-           (best <= 0 || cosine >= o->cut * best);
+           (o->cut <= 0 || best <= 0 || cosine >= o->cut * best);
 }
 
 static int by_cosine_and_path(const void *a, const void *b)

@@ -420,6 +420,25 @@ akin_status akin__index_has(akin_index *index, int64_t id, size_t ordinal,
     return akin__drop_if(index, status);
 }
 
+akin_status akin__index_vector(akin_index *index, int64_t id, size_t ordinal,
+                               float *vector, bool *has, akin_error *err)
+{
+    struct akin__catalog *c = &index->write.catalog;
+    sqlite3_stmt *s = NULL;
+    *has = false;
+    akin_status status = akin__sql(
+        c, &s, err, "SELECT row, crc FROM rows WHERE file = ? AND model = ?",
+        "ii", id, (int64_t)ordinal);
+    if (!status)
+        status = akin__sql_step(c, s, has, err);
+    if (!status && *has)
+        status = akin__row_vector(
+            index, &index->write.model[ordinal], sqlite3_column_int64(s, 0),
+            (uint32_t)sqlite3_column_int64(s, 1), vector, err);
+    akin__sql_end(s);
+    return akin__drop_if(index, status);
+}
+
 akin_status akin__index_move(akin_index *index, int64_t id, const char *path,
                              int64_t mtime_ns, akin_error *err)
 {

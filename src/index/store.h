@@ -97,6 +97,12 @@ akin_status akin__index_has(akin_index *index, int64_t id, size_t ordinal,
                             const float *vector, bool *has,
                             akin_error *err) AKIN_MUST_CHECK;
 
+/* The entry's vector [dim] of the model, of length 1; *has: whether it has one.
+ * Only of what is committed. */
+akin_status akin__index_vector(akin_index *index, int64_t id, size_t ordinal,
+                               float *vector, bool *has,
+                               akin_error *err) AKIN_MUST_CHECK;
+
 /* Stage that the entry has a new path and modification time. */
 akin_status akin__index_move(akin_index *index, int64_t id, const char *path,
                              int64_t mtime_ns, akin_error *err) AKIN_MUST_CHECK;

@@ -158,29 +158,13 @@ akin_status akin__report_page(const struct akin__report *report,
 /* docs/json.md, "akin eval run"; NULL when memory is short. */
 json_t *akin__report_json(const struct akin__report *report);
 
-/* The tables as lines at the end of `text`; text.failed when memory is short.
- */
-void akin__report_tables(const struct akin__report *report,
-                         const struct akin__look *look,
-                         struct akin__text *text);
-
-/* Whether this build can draw pictures in a terminal (libchafa). */
-bool akin__report_has_pictures(void);
-
 /*
- * The example rows with small pictures, for a terminal of that look, at the
- * end of `text`. AKIN_EUNSUPPORTED without libchafa.
+ * The report for a terminal, at the end of `text`: tables, and, where `look`
+ * has a width and this build libchafa, the example rows as small pictures; else
+ * a line says why there are none. text.failed when memory is short.
  */
-akin_status akin__report_pictures(const struct akin__report *report,
-                                  const struct akin__look *look,
-                                  akin_decoder *decoder,
-                                  struct akin__text *text, akin_error *err);
-
-/*
- * Who answers better and how sure that is: one or two plain sentences at the
- * end of `text`.
- */
-void akin__report_verdict(const struct akin__report *report,
-                          struct akin__text *text);
+void akin__report_terminal(const struct akin__report *report,
+                           const struct akin__look *look, akin_decoder *decoder,
+                           struct akin__text *text);
 
 #endif

@@ -76,7 +76,7 @@ static inline double akin__stated(const akin_certainty *certainty,
 }
 
 /* In percent with one digit, never more than it is. */
-static inline double akin__percent(double probability)
+static inline double akin__certain_percent(double probability)
 {
     return floor(probability * 1000 + 1e-6) / 10;
 }

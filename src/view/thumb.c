@@ -64,25 +64,39 @@ static void shrink(const akin_image *large, akin_image *small)
 
 /* ------------------------------------------------------------------ read -- */
 
+akin_status akin__thumb_shrink(akin_image *small, const char *path,
+                               uint32_t most, akin_decoder *decoder,
+                               akin_error *err)
+{
+    akin_image large = {0};
+    akin_status status = AKIN_OK;
+    memset(small, 0, sizeof *small);
+    AKIN_TRY(akin_decoder_read(decoder, &large, path, NULL, err));
+    const uint32_t longest =
+        large.width > large.height ? large.width : large.height;
+    small->width = shrunk(large.width, longest, most);
+    small->height = shrunk(large.height, longest, most);
+    small->stride = 3 * (size_t)small->width;
+    small->pixels = akin__alloc(small->height, small->stride);
+    AKIN_CHECK(small->pixels, err, AKIN_ENOMEM, "%s: no memory", path);
+    shrink(&large, small);
+out:
+    return status;
+}
+
 akin_status akin__thumb_read(struct akin__thumb *thumb, const char *path,
                              uint32_t most, akin_decoder *decoder,
                              akin_error *err)
 {
-    akin_image large = {0}, small = {0};
-    akin_status status = AKIN_OK;
+    akin_image small;
     memset(thumb, 0, sizeof *thumb);
-    AKIN_TRY(akin_decoder_read(decoder, &large, path, NULL, err));
-    const uint32_t longest =
-        large.width > large.height ? large.width : large.height;
-    small.width = thumb->width = shrunk(large.width, longest, most);
-    small.height = thumb->height = shrunk(large.height, longest, most);
-    small.stride = 3 * (size_t)small.width;
-    small.pixels = akin__alloc(small.height, small.stride);
-    AKIN_CHECK(small.pixels, err, AKIN_ENOMEM, "%s: no memory", path);
-    shrink(&large, &small);
+    akin_status status = akin__thumb_shrink(&small, path, most, decoder, err);
+    if (status)
+        return status;
+    thumb->width = small.width;
+    thumb->height = small.height;
     status = akin__write_jpeg(&small, AKIN__THUMB_QUALITY, &thumb->jpeg,
                               &thumb->bytes, err);
-out:
     akin__free(small.pixels);
     return status;
 }

@@ -1,4 +1,4 @@
-/* Thumb: a small JPEG of a picture, for pages. */
+/* Thumb: a small copy of a picture, as a JPEG for pages or as pixels. */
 #ifndef AKIN_VIEW_THUMB_H
 #define AKIN_VIEW_THUMB_H
 
@@ -20,8 +20,16 @@ struct akin__thumb {
 };
 
 /*
- * The picture at `path` as the decoder gives it, no side longer than `most`. On
- * success akin__thumb_free it; on failure nothing is owned.
+ * The picture at `path` as the decoder gives it, no side longer than `most`, as
+ * pixels, which akin__free frees. On failure nothing is owned.
+ */
+akin_status akin__thumb_shrink(akin_image *small, const char *path,
+                               uint32_t most, akin_decoder *decoder,
+                               akin_error *err);
+
+/*
+ * The same as a JPEG. On success akin__thumb_free it; on failure nothing is
+ * owned.
  */
 akin_status akin__thumb_read(struct akin__thumb *thumb, const char *path,
                              uint32_t most, akin_decoder *decoder,
