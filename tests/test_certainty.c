@@ -1,6 +1,6 @@
 /*
  * Certainty: what an index keeps of it is there whole or not at all, whatever
- * the disc refuses; and the bound of a share is that of published tables.
+ * the disc refuses; and the bound of a share is what binomial sums say.
  */
 #include "made_index.h"
 
@@ -109,9 +109,9 @@ static void a_cosine_of_three_digits_is_at_its_own_step(void)
     EXPECT(isnan(akin_certain_from(&steps, 1)));
 }
 
-/* Clopper-Pearson 95 % one-sided, that is the lower end of the two-sided 90 %
- * interval: 5 % points of the beta distribution, by R's qbeta. */
-static void the_bound_of_a_share_is_that_of_tables(void)
+/* Clopper-Pearson 95 % one-sided: the share at which so many right ones or more
+ * have a chance of 5 %, sum over i >= right of C(n, i) p^i (1 - p)^(n - i). */
+static void the_bound_of_a_share_is_that_of_binomial_sums(void)
 {
     static const struct {
         double right, wrong, bound;
@@ -135,7 +135,7 @@ int main(void)
     RUN(a_disc_that_refuses_leaves_the_old_one_or_the_new);
     RUN(what_makes_no_sense_is_not_kept);
     RUN(a_cosine_of_three_digits_is_at_its_own_step);
-    RUN(the_bound_of_a_share_is_that_of_tables);
+    RUN(the_bound_of_a_share_is_that_of_binomial_sums);
     rmdir(home);
     return tap_done();
 }
