@@ -31,6 +31,7 @@ struct dups {
     akin_index_info about;
     akin_dups *found;
     akin_dups_info info;
+    akin_certainty *certainty[CLI_MODELS]; /* [info.models]; NULL: not known */
     struct cli_meter meter;
     struct akin__page page;
     akin_decoder *decoder; /* of the page's pictures */
@@ -153,10 +154,16 @@ static void tell_likeness(struct akin__table *table,
     char line[512] = "";
     size_t used = 0;
     for (size_t m = 0; m < copies->info->models && used < 400; m++) {
-        if (!isnan(copy->cosine[m]))
+        const double sure = akin__stated(copies->certainty[m], copy->cosine[m]);
+        if (isnan(copy->cosine[m]))
+            continue;
+        used += (size_t)snprintf(line + used, sizeof line - used, "%s%.1f %%",
+                                 used ? " " : "",
+                                 100 * akin_score(copy->cosine[m]));
+        if (!isnan(sure))
             used += (size_t)snprintf(line + used, sizeof line - used,
-                                     "%s%.1f %%", used ? " " : "",
-                                     100 * akin_score(copy->cosine[m]));
+                                     " (%.1f %% certain)",
+                                     akin__certain_percent(sure));
     }
     akin__table_cell(table, at == 0           ? ""
                             : copy->identical ? "same bytes"
@@ -249,6 +256,12 @@ static int print_sum(const struct dups *d)
 static void remark(const struct dups *d)
 {
     char count[32];
+    for (size_t m = 0; m < d->info.models; m++) {
+        if (!isnan(d->info.certain[m]))
+            cli_say("%s: from cosine %.3f on, where a copy is %g %% certain",
+                    d->info.model[m], d->info.threshold[m],
+                    100 * d->info.certain[m]);
+    }
     if (d->info.alike)
         cli_say("%s more pictures look like another but are no copies of it",
                 akin__thousands(count, d->info.alike));
@@ -266,7 +279,9 @@ static void remark(const struct dups *d)
 
 static int tell_group(struct dups *d, size_t at)
 {
-    struct akin__copies copies = {.info = &d->info};
+    struct akin__copies copies = {
+        .info = &d->info,
+        .certainty = (const akin_certainty *const *)d->certainty};
     struct akin__deed *deeds;
     akin_error err;
     akin_dups_get(d->found, at, &copies.group);
@@ -358,7 +373,10 @@ static int find(struct dups *d)
     if (status)
         return cli_fail(ABOUT_INDEX, &err);
     akin_dups_describe(d->found, &d->info);
-    return 0;
+    int code = 0;
+    for (size_t m = 0; !code && m < d->info.models; m++)
+        code = cli_certainty(d->index, d->info.model[m], &d->certainty[m]);
+    return code;
 }
 
 static int dups(struct dups *d)
@@ -397,6 +415,8 @@ static int run(const struct cli_values *values)
         d.here = NULL;
     const int code = dups(&d);
     akin_dups_close(&d.found);
+    for (size_t m = 0; m < CLI_MODELS; m++)
+        akin__free(d.certainty[m]);
     akin_decoder_close(&d.decoder);
     akin_index_close(&d.index);
     akin__free(d.here);
@@ -421,7 +441,7 @@ const struct cli_command cli_dups = {
     .run = run,
     .options = {{"index", "the index to look in"},
                 {"model", "only this model of it; again for a second"},
-                {"threshold", "least cosine of a copy (clip 0.8, else 0.7)"},
+                {"threshold", "least cosine of a copy: docs/dups.md"},
                 {"action", "what to do with copies (list)"},
                 {"yes", "do it, and do not only say what would be done"},
                 {"html", "write a page with the pictures as well"},

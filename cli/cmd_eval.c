@@ -2,7 +2,8 @@
 #include "commands.h"
 
 static const struct cli_command *const evals[] = {
-    &cli_eval_score, &cli_eval_run, &cli_eval_copies, NULL};
+    &cli_eval_score, &cli_eval_run, &cli_eval_copies, &cli_eval_calibrate,
+    NULL};
 
 const struct cli_command cli_eval = {
     .name = "eval",

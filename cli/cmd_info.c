@@ -1,4 +1,5 @@
 /* akin info: what an index is, and what it could not read. */
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -32,7 +33,8 @@ static void remark(void *context, const char *path, const char *reason)
 }
 
 static int print_json(const char *path, akin_index *index,
-                      const akin_index_info *info, bool errors)
+                      const akin_index_info *info,
+                      akin_certainty *const *certainty, bool errors)
 {
     struct remarks remarks = {errors ? json_array() : NULL, 0};
     akin_error err;
@@ -43,7 +45,8 @@ static int print_json(const char *path, akin_index *index,
         json_decref(remarks.list);
         return code;
     }
-    json_t *object = akin__json_info(path, info, remarks.list);
+    json_t *object = akin__json_info(
+        path, info, (const akin_certainty *const *)certainty, remarks.list);
     if (remarks.out_of_memory) {
         json_decref(object);
         return cli_no_memory();
@@ -79,7 +82,33 @@ static void fill_table(const akin_index_info *info, struct akin__table *table)
     }
 }
 
-static int print_text(const char *path, const akin_index_info *info)
+/* "clip: a copy is 90 % certain from cosine 0.912 on, 99 % .." */
+static void add_certainty(struct akin__text *text, const char *model,
+                          const akin_certainty *certainty)
+{
+    static const double certain[] = {0.9, 0.99, 0.999};
+    char answers[32], name[1024];
+    bool any = false;
+    if (!certainty)
+        return;
+    akin__printable(name, sizeof name, model);
+    akin__text_addf(text, "%s: a copy is", name);
+    for (size_t i = 0; i < sizeof certain / sizeof *certain; i++) {
+        const double from = akin_certain_from(certainty, certain[i]);
+        if (isnan(from))
+            continue;
+        akin__text_addf(text, "%s %g %% certain from cosine %.3f on",
+                        any ? "," : "", 100 * certain[i], from);
+        any = true;
+    }
+    akin__printable(name, sizeof name, certainty->truth);
+    akin__text_addf(text, "%s, by %s answers to %s\n",
+                    any ? "" : " nowhere 90 % certain",
+                    akin__thousands(answers, certainty->answers), name);
+}
+
+static int print_text(const char *path, const akin_index_info *info,
+                      akin_certainty *const *certainty)
 {
     const struct akin__look look = cli_look(stdout);
     struct akin__table table = {0};
@@ -104,6 +133,8 @@ static int print_text(const char *path, const akin_index_info *info)
         akin__text_add(&text, "\n", 1);
     if (info->models)
         akin__table_render(&table, &look, &text);
+    for (size_t m = 0; m < info->models; m++)
+        add_certainty(&text, info->model[m].name, certainty[m]);
     const int code = text.failed ? cli_no_memory() : 0;
     if (!code)
         fputs(text.bytes, stdout);
@@ -125,15 +156,21 @@ static int run(const struct cli_values *values)
 {
     akin_index *index;
     akin_index_info info;
+    akin_certainty *certainty[CLI_MODELS] = {NULL};
     char *path;
     int code = cli_index_open(values->words ? values->word[0] : values->index,
                               &path, &index, &info);
     if (!code)
         code = cli_index_count(index, &info);
+    for (size_t m = 0; !code && m < info.models; m++)
+        code = cli_certainty(index, info.model[m].name, &certainty[m]);
     if (!code && values->json)
-        code = print_json(path, index, &info, values->errors);
+        code = print_json(path, index, &info, certainty, values->errors);
     else if (!code)
-        code = values->errors ? print_errors(index) : print_text(path, &info);
+        code = values->errors ? print_errors(index)
+                              : print_text(path, &info, certainty);
+    for (size_t m = 0; m < CLI_MODELS; m++)
+        akin__free(certainty[m]);
     akin_index_close(&index);
     akin__free(path);
     return code;

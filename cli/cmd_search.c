@@ -4,6 +4,7 @@
  * that the first answers are there before the last picture is read; many are
  * gathered, because an index is read once for all that are asked together.
  */
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -43,6 +44,7 @@ struct search {
     char *path, *here; /* of the index; the current folder */
     akin_index *index;
     akin_index_info info;
+    akin_certainty *certainty[CLI_MODELS]; /* [models]; NULL: not known */
     struct cli_filter filter;
     size_t k;
     size_t together, waiting; /* queries to be answered at once */
@@ -76,6 +78,20 @@ static void head_column(struct akin__table *table,
     akin__table_column(table, head, AKIN__PATH);
 }
 
+/* How certain answer `i`, if there is one, is a copy. */
+static void fill_certain(struct akin__table *table,
+                         const struct akin__ranking *ranking, size_t i)
+{
+    const double probability =
+        i < ranking->found
+            ? akin__stated(ranking->certainty, ranking->match[i].cosine)
+            : (double)NAN;
+    if (isnan(probability))
+        akin__table_cell(table, "");
+    else
+        akin__table_cellf(table, "%.1f %%", akin__certain_percent(probability));
+}
+
 /* The models' answers side by side, a rank a row. */
 static void fill_table(const struct search *s,
                        const struct akin__answers *answers,
@@ -86,6 +102,8 @@ static void fill_table(const struct search *s,
     for (size_t m = 0; m < answers->models; m++) {
         const struct akin__ranking *ranking = &answers->ranking[m];
         akin__table_column(table, "", AKIN__RIGHT);
+        if (ranking->certainty)
+            akin__table_column(table, "certain", AKIN__RIGHT);
         head_column(table, ranking);
         rows = ranking->found > rows ? ranking->found : rows;
     }
@@ -99,6 +117,8 @@ static void fill_table(const struct search *s,
                                   100 * ranking->match[i].score);
             else
                 akin__table_cell(table, "");
+            if (ranking->certainty)
+                fill_certain(table, ranking, i);
             akin__table_cell(table,
                              there ? cli_nearer(ranking->match[i].path, s->here)
                                    : "");
@@ -142,16 +162,20 @@ static int tell(struct search *s, size_t number)
                                           .term = query->term,
                                           .models = s->models.count,
                                           .ranking = ranking};
+    /* Pictures were compared with pictures when that was learned. */
+    const bool copies = akin__lone_picture(&answers);
     akin_error err;
     int code = 0;
     for (size_t m = 0; m < s->models.count; m++) {
         const size_t at = m * s->together + wait->row[m];
         const bool asked = wait->part[m] != AKIN__NOTHING;
-        ranking[m] = (struct akin__ranking){.model = s->models.name[m],
-                                            .part = wait->part[m],
-                                            .match = s->match + at * s->k,
-                                            .found = asked ? s->found[at] : 0,
-                                            .offset = s->filter.options.offset};
+        ranking[m] = (struct akin__ranking){
+            .model = s->models.name[m],
+            .part = wait->part[m],
+            .match = s->match + at * s->k,
+            .found = asked ? s->found[at] : 0,
+            .offset = s->filter.options.offset,
+            .certainty = copies ? s->certainty[m] : NULL};
         s->any = s->any || ranking[m].found;
     }
     if (s->paged && akin__page_add(&s->page, &answers, &err) != AKIN_OK)
@@ -306,6 +330,8 @@ static int search(struct search *s)
         code = cli_models_open_queries(&s->models, s->values, s->path, &s->info,
                                        s->queries.pictures > 0,
                                        s->queries.texts > 0);
+    for (size_t m = 0; !code && m < s->models.count; m++)
+        code = cli_certainty(s->index, s->models.name[m], &s->certainty[m]);
     if (!code)
         code = check_readers(s);
     if (!code)
@@ -339,6 +365,8 @@ static int run(const struct cli_values *values)
     cli_queries_free(&s.queries);
     for (size_t m = 0; m < CLI_MODELS; m++)
         akin__free(s.vectors[m]);
+    for (size_t m = 0; m < CLI_MODELS; m++)
+        akin__free(s.certainty[m]);
     akin__free(s.match);
     akin__free(s.here);
     akin__free(s.path);

@@ -9,6 +9,7 @@ extern const struct cli_command cli_compare, cli_index, cli_search, cli_embed,
     cli_verify, cli_repair, cli_eval, cli_label;
 
 /* Of akin eval: cmd_eval_NAME.c. */
-extern const struct cli_command cli_eval_copies, cli_eval_run, cli_eval_score;
+extern const struct cli_command cli_eval_calibrate, cli_eval_copies,
+    cli_eval_run, cli_eval_score;
 
 #endif

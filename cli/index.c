@@ -64,6 +64,23 @@ int cli_index_open(const char *given, char **path, akin_index **index,
     return status ? cli_fail(ABOUT_INDEX, &err) : 0;
 }
 
+int cli_certainty(akin_index *index, const char *model,
+                  akin_certainty **certainty)
+{
+    akin_error err;
+    int known;
+    *certainty = akin__alloc(1, sizeof **certainty);
+    if (!*certainty)
+        return cli_no_memory();
+    const akin_status status =
+        akin_index_certainty(index, model, *certainty, &known, &err);
+    if (status || !known) {
+        akin__free(*certainty);
+        *certainty = NULL;
+    }
+    return status ? cli_fail(ABOUT_INDEX, &err) : 0;
+}
+
 int cli_index_count(akin_index *index, akin_index_info *info)
 {
     akin_error err;

@@ -2,7 +2,7 @@
 #ifndef AKIN_CLI_INDEX_H
 #define AKIN_CLI_INDEX_H
 
-#include "akin.h"
+#include "akin_eval.h"
 
 /*
  * Put the path of the index into *path (akin__free it): `given` if not NULL,
@@ -14,6 +14,11 @@ int cli_index_path(const char *given, int make, char **path);
 /* The same, and open it for reading. Close the index, free the path. */
 int cli_index_open(const char *given, char **path, akin_index **index,
                    akin_index_info *info);
+
+/* What the index knows of how certain the model's answers are, into *certainty
+ * (akin__free it), NULL where that is nothing; an exit code. */
+int cli_certainty(akin_index *index, const char *model,
+                  akin_certainty **certainty);
 
 /* Count what is in it; an exit code. */
 int cli_index_count(akin_index *index, akin_index_info *info);

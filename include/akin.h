@@ -672,8 +672,8 @@ typedef struct akin_dups_options {
     const char *const *model; /* [models] of the index; a pair is a candidate
                                  when any of them finds it alike */
     size_t models;            /* 0: all of the index */
-    double threshold; /* the least cosine, above 0 to 1; 0: the family's own,
-                         docs/dups.md */
+    double threshold; /* the least cosine, above 0 to 1; 0: the index's own or
+                         the family's, docs/dups.md */
     int threads;      /* 0: all processors */
     /* "pairs" of one model after the other, then "pictures" put in order */
     akin_progress_fn progress;
@@ -705,9 +705,10 @@ typedef struct akin_dups_group {
 
 typedef struct akin_dups_info {
     size_t models;
-    const char *const *model; /* [models] */
-    const double *threshold;  /* [models] */
-    int distance;             /* the most that confirms a copy */
+    const char *const *model;          /* [models] */
+    const double *threshold, *certain; /* [models]; certain: 0.99 where that is
+                                the calibrated one (akin_eval.h), else NAN */
+    int distance;                      /* the most that confirms a copy */
     size_t groups;
     uint64_t pictures;      /* in groups */
     uint64_t bytes_to_free; /* of all groups */

@@ -18,6 +18,9 @@
  *   akin_eval_measure          the figures
  *   akin_eval_bootstrap        how sure they are
  *   akin_eval_compare          which of two lists is better, and how surely
+ *   akin_eval_calibrate        from which cosine on an answer is surely right;
+ *                              akin_eval_keep stores that with an index, and
+ *                              akin_probability says it of any answer
  *
  * docs/eval.md has the formulas and where they come from. The rules of akin.h
  * hold. Threads: a set and a whitener are immutable once open and may be
@@ -490,6 +493,88 @@ AKIN_API akin_status akin_eval_compare(
     const akin_eval_prediction *b, size_t b_count,
     const akin_eval_bootstrap_options *options,
     akin_eval_comparison *comparison, akin_error *err) AKIN_MUST_CHECK;
+
+/* ----------------------------------------------------------- certainty -- */
+
+/*
+ * How surely an answer of a model is right, by its cosine, as a ground truth
+ * has shown it. It holds for answers as they were there: docs/eval.md.
+ */
+typedef struct akin_certainty {
+    uint64_t answers, right; /* that were looked at, and of these */
+    char truth[200];         /* the name of the ground truth */
+    /* Of cosines from (i - 1000) / 1000 up to the next: the probability that
+     * such an answer is right, at least; it never falls. NAN: not known. */
+    float at[2001];
+} akin_certainty;
+
+/* The probability that an answer of this cosine is right; NAN: not known. */
+AKIN_API double akin_probability(const akin_certainty *certainty,
+                                 double cosine);
+/* The least cosine of which that is `probability` or more; NAN: none. */
+AKIN_API double akin_certain_from(const akin_certainty *certainty,
+                                  double probability);
+/*
+ * What the index keeps of `model`; *known says whether it keeps anything, and
+ * it does not of vectors with another fingerprint. AKIN_ENOTFOUND (no such
+ * model), AKIN_ECORRUPT, AKIN_EIO, AKIN_ENOMEM.
+ */
+AKIN_API akin_status akin_index_certainty(akin_index *index, const char *model,
+                                          akin_certainty *certainty, int *known,
+                                          akin_error *err) AKIN_MUST_CHECK;
+
+/* From where on an answer is 90, 99, 99.9 % certain. */
+enum { AKIN_EVAL_CERTAIN = 3 };
+typedef struct akin_eval_certain {
+    double certain;          /* 0.9, 0.99, 0.999 */
+    double cosine;           /* NAN: these answers do not show it */
+    uint64_t answers, right; /* at that cosine or above it */
+    uint64_t lacking; /* of NAN: so many answers more, of other pictures and
+                         all right, it takes at the least; else 0 */
+} akin_eval_certain;
+
+typedef struct akin_eval_calibration {
+    akin_certainty certainty;
+    uint64_t queries; /* that have an answer */
+    akin_eval_certain threshold[AKIN_EVAL_CERTAIN];
+} akin_eval_calibration;
+
+/*
+ * From predictions [count], whose scores are cosines, how surely an answer is
+ * right: docs/eval.md says how, and that nothing is claimed beyond what so many
+ * answers show. AKIN_EFORMAT for a score that is no cosine and where no answer
+ * is right; AKIN_EUSAGE for a pair that comes twice; AKIN_ENOMEM.
+ */
+AKIN_API akin_status akin_eval_calibrate(
+    const akin_eval_set *set, const akin_eval_prediction *predictions,
+    size_t count, akin_eval_calibration *calibration,
+    akin_error *err) AKIN_MUST_CHECK;
+/* Keep it with an index that is open for writing, in the place of what was kept
+ * of `model`; whole or not at all. */
+AKIN_API akin_status akin_eval_keep(akin_index *index, const char *model,
+                                    const akin_certainty *certainty,
+                                    akin_error *err) AKIN_MUST_CHECK;
+
+typedef struct akin_eval_indexed_options {
+    size_t size;
+    size_t k;                  /* answers of each query; 0: 10 */
+    int threads;               /* 0: all processors */
+    akin_progress_fn progress; /* "queries" */
+    void *context;
+} akin_eval_indexed_options;
+
+/*
+ * Predictions of a set whose pictures are in `index`, open for writing: the k
+ * references nearest to each query by `model`. Pictures that the index could
+ * not read ask nothing and are no answers; AKIN_ENOTFOUND names one that is not
+ * in it, or not with this model. The caller frees *predictions. Other errors
+ * are those of akin_eval_vectors_of and akin_eval_candidates.
+ */
+AKIN_API akin_status akin_eval_indexed(const akin_eval_set *set,
+                                       akin_index *index, const char *model,
+                                       const akin_eval_indexed_options *options,
+                                       akin_eval_predictions *predictions,
+                                       akin_error *err) AKIN_MUST_CHECK;
 
 #ifdef __cplusplus
 }

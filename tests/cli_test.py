@@ -444,7 +444,8 @@ class Search(Case):
             self.assertEqual(list(model), ['model', 'results'])
             self.assertEqual([r['rank'] for r in model['results']], [1, 2, 3])
             for r in model['results']:
-                self.assertEqual(list(r), ['rank', 'path', 'cosine', 'score'])
+                self.assertEqual(list(r), ['rank', 'path', 'cosine', 'score',
+                                           'probability'])
                 self.assertAlmostEqual(r['score'], (r['cosine'] + 1) / 2)
 
     def test_answers_are_the_nearest_that_numpy_finds(self):
@@ -816,7 +817,7 @@ class Info(Case):
         self.assertEqual([m['dim'] for m in found['models']], [32, 64])
         self.assertEqual(list(found['models'][0]), [
             'model', 'family', 'dim', 'pool', 'precision', 'images',
-            'fingerprint', 'folder', 'revision'])
+            'fingerprint', 'folder', 'revision', 'certainty'])
         self.assertEqual(found['models'][0]['folder'], os.path.realpath(CLIP))
 
     def test_errors_are_listed_with_their_reasons(self):

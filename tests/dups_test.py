@@ -252,7 +252,7 @@ class Groups(Files):
                 'path', 'keep', 'width', 'height', 'bytes', 'format',
                 'identical', 'distance', 'scores'])
             self.assertEqual([list(s) for s in copy['scores']],
-                             [['model', 'cosine', 'score']])
+                             [['model', 'cosine', 'score', 'probability']])
         done = self.act('trash')['a-less.jpg']
         self.assertEqual(list(done)[-4:], ['done', 'one_file', 'to', 'reason'])
 

@@ -24,10 +24,10 @@ enum { MOST_DISTANCE = 31 };
 
 struct akin_dups {
     struct akin__pictures pictures;
-    const char **model; /* [views] */
-    double *threshold;  /* [views] */
-    akin_copy *copy;    /* of all groups */
-    double *cosine;     /* [copies][views] */
+    const char **model;          /* [views] */
+    double *threshold, *certain; /* [views] */
+    akin_copy *copy;             /* of all groups */
+    double *cosine;              /* [copies][views] */
     size_t copies;
     struct akin_dups_group *group; /* [groups] */
     size_t groups, room;           /* group has room for so many */
@@ -366,14 +366,18 @@ static akin_status set_up(akin_dups *dups, const akin_dups_options *options,
     const size_t views = dups->pictures.views;
     dups->model = akin__calloc(views, sizeof *dups->model);
     dups->threshold = akin__calloc(views, sizeof *dups->threshold);
-    if (!dups->model || !dups->threshold)
+    dups->certain = akin__calloc(views, sizeof *dups->certain);
+    if (!dups->model || !dups->threshold || !dups->certain)
         return akin__fail(err, AKIN_ENOMEM, "no memory");
     for (size_t i = 0; i < views; i++) {
         struct akin__view *view = &dups->pictures.view[i];
-        if (options->threshold > 0)
+        if (options->threshold > 0) {
             view->threshold = options->threshold;
+            view->certain = (double)NAN;
+        }
         dups->model[i] = view->name;
         dups->threshold[i] = view->threshold;
+        dups->certain[i] = view->certain;
     }
     return AKIN_OK;
 }
@@ -384,6 +388,7 @@ static void sum_up(akin_dups *dups)
     info->models = dups->pictures.views;
     info->model = dups->model;
     info->threshold = dups->threshold;
+    info->certain = dups->certain;
     info->distance = MOST_DISTANCE;
     info->groups = dups->groups;
     info->pictures = dups->copies;
@@ -424,6 +429,7 @@ void akin_dups_close(akin_dups **out)
     akin__pictures_close(&dups->pictures);
     akin__free(dups->model);
     akin__free(dups->threshold);
+    akin__free(dups->certain);
     akin__free(dups->copy);
     akin__free(dups->cosine);
     akin__free(dups->group);

@@ -26,6 +26,7 @@ struct akin__picture {
 struct akin__view {
     char *name;
     double threshold;
+    double certain; /* of the threshold, where it is the calibrated one */
     struct akin__row_list list;
     uint32_t *row_of;     /* [pictures]: in the list; AKIN__NO_ROW for none */
     uint32_t *picture_of; /* [list.count]: the first that has it */

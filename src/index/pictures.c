@@ -2,11 +2,13 @@
  * Pictures (dups.h): what the catalog says of every picture, read in one
  * transaction and kept in memory, some 300 bytes each.
  */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "index/certainty.h"
 #include "index/dups.h"
 
 /* ------------------------------------------------------------ trees ---- */
@@ -162,11 +164,40 @@ static akin_status join_equal(struct akin__pictures *pictures, akin_error *err)
 
 /* ------------------------------------------------------------- views --- */
 
+/* How surely what a calibrated threshold lets pass is a copy. */
+#define CERTAIN 0.99
+
 /* Low: the hash confirms, and what a model does not bring up is not found.
  * docs/dups.md */
 static double usual_threshold(const char *family)
 {
     return strcmp(family, "clip") == 0 ? 0.8 : 0.7;
+}
+
+/* The least cosine of a copy: where the index is calibrated, the one of which
+ * 99 of 100 are. */
+static akin_status choose_threshold(struct akin__view *view,
+                                    const akin_index *index, size_t ordinal,
+                                    akin_error *err)
+{
+    const struct akin__rows *rows = &index->read.model[ordinal];
+    akin_certainty *certainty = akin__alloc(1, sizeof *certainty);
+    bool known;
+    akin_status status = AKIN_OK;
+    view->threshold = usual_threshold(rows->is.family);
+    view->certain = (double)NAN;
+    AKIN_CHECK(certainty, err, AKIN_ENOMEM, "%s: no memory", index->path);
+    AKIN_TRY(
+        akin__certainty_read(index, rows, ordinal, certainty, &known, err));
+    const double from =
+        known ? akin_certain_from(certainty, CERTAIN) : (double)NAN;
+    if (from > 0) {
+        view->threshold = from;
+        view->certain = CERTAIN;
+    }
+out:
+    akin__free(certainty);
+    return status;
 }
 
 static akin_status open_view(struct akin__pictures *pictures, akin_index *index,
@@ -180,7 +211,7 @@ static akin_status open_view(struct akin__pictures *pictures, akin_index *index,
     AKIN_TRY(akin__live_load(index, ordinal, err));
     AKIN_TRY(akin__row_list_open(&view->list, index, ordinal, err));
     pictures->views++;
-    view->threshold = usual_threshold(index->read.model[ordinal].is.family);
+    AKIN_TRY(choose_threshold(view, index, ordinal, err));
     view->name = akin__strdup(index->read.model[ordinal].is.name);
     view->row_of = akin__alloc(pictures->count, sizeof *view->row_of);
     view->picture_of = akin__alloc(view->list.count, sizeof *view->picture_of);

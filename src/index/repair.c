@@ -18,6 +18,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "base/text.h"
+#include "index/certainty.h"
 #include "index/check.h"
 #include "index/vfs.h"
 
@@ -622,6 +623,31 @@ static akin_status make_codes(struct repair *r, akin_error *err)
     return status ? status : akin__codes_restore(index, err);
 }
 
+/* What was calibrated stays, unless it is damaged: then it is gone. */
+static akin_status mend_certainty(struct repair *r, size_t ordinal,
+                                  akin_error *err)
+{
+    akin_index *index = r->check.index;
+    akin_certainty *certainty = akin__alloc(1, sizeof *certainty);
+    akin_error why;
+    bool known;
+    if (!certainty)
+        return akin__fail(err, AKIN_ENOMEM, "%s: no memory", index->path);
+    const akin_status status = akin__certainty_read(
+        index, &index->write.model[ordinal], ordinal, certainty, &known, &why);
+    akin__free(certainty);
+    if (!status)
+        return AKIN_OK;
+    if (!damaged(status) && status != AKIN_EIO) {
+        *err = why;
+        return status;
+    }
+    akin__check_tell(
+        &r->check, NULL,
+        "certainty-%zu: lost; `akin eval calibrate` makes it again", ordinal);
+    return akin__certainty_remove(index, ordinal, err);
+}
+
 static akin_status repair(struct repair *r, const char *path, akin_error *err)
 {
     akin_index *index;
@@ -646,6 +672,8 @@ static akin_status repair(struct repair *r, const char *path, akin_error *err)
     AKIN_TRY(put_in_place(r, err));
     akin__remove(r->headed, NULL);
     AKIN_TRY(make_codes(r, err));
+    for (size_t m = 0; m < index->write.models; m++)
+        AKIN_TRY(mend_certainty(r, m, err));
 out:
     akin__catalog_close(&r->from);
     akin__catalog_close(&r->to);

@@ -15,6 +15,7 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "index/certainty.h"
 #include "index/check.h"
 
 /* ------------------------------------------------------- catalog ------- */
@@ -203,6 +204,29 @@ out:
     return status;
 }
 
+/* What was calibrated, which may be missing, but not wrong. */
+static akin_status check_certainty(struct akin__check *check, size_t ordinal,
+                                   akin_error *err)
+{
+    akin_certainty *certainty = akin__alloc(1, sizeof *certainty);
+    akin_error problem;
+    bool known;
+    if (!certainty)
+        return akin__fail(err, AKIN_ENOMEM, "%s: no memory",
+                          check->index->path);
+    const akin_status status =
+        akin__certainty_read(check->index, &check->index->read.model[ordinal],
+                             ordinal, certainty, &known, &problem);
+    akin__free(certainty);
+    if (status && status != AKIN_ECORRUPT && status != AKIN_EIO) {
+        *err = problem;
+        return status;
+    }
+    if (status)
+        akin__check_tell(check, NULL, "%s", problem.message);
+    return AKIN_OK;
+}
+
 /* The models and their row files, those that can be opened. */
 static akin_status check_models(struct akin__check *check, akin_error *err)
 {
@@ -236,6 +260,7 @@ static akin_status check_models(struct akin__check *check, akin_error *err)
     for (size_t m = 0; m < side->models; m++) {
         if (opened[m])
             AKIN_TRY(check_rows(check, m, err));
+        AKIN_TRY(check_certainty(check, m, err));
     }
 out:
     akin__sql_end(s);

@@ -24,14 +24,23 @@ akin_status akin__page_open(struct akin__page *page, const char *path,
     return status;
 }
 
+/* How certain it is, where that is known. */
+static void add_certain(struct akin__page *page, double probability)
+{
+    if (!isnan(probability))
+        akin__text_addf(&page->text, "<span>%.1f %% certain</span> ",
+                        akin__certain_percent(probability));
+}
+
 static akin_status add_match(struct akin__page *page, const akin_match *match,
-                             akin_error *err)
+                             const akin_certainty *certainty, akin_error *err)
 {
     akin__page_text(page, "<li><figure>");
     akin__page_picture(page, match->path, AKIN__THUMB_SIDE);
     akin__text_addf(&page->text,
                     "<figcaption><b title=\"cosine %.6f\">%.1f %%</b>",
                     match->cosine, 100 * match->score);
+    add_certain(page, akin__stated(certainty, match->cosine));
     akin__page_name(page, match->path);
     akin__page_text(page, "</figcaption></figure></li>\n");
     return akin__page_flush(page, err);
@@ -57,7 +66,7 @@ static akin_status add_ranking(struct akin__page *page,
                         ranking->part == AKIN__NOTHING ? "no answer to words"
                                                        : "nothing found");
     for (size_t i = 0; i < ranking->found && !status; i++)
-        status = add_match(page, &ranking->match[i], err);
+        status = add_match(page, &ranking->match[i], ranking->certainty, err);
     akin__page_text(page,
                     ranking->found ? "</ol></section>\n" : "</section>\n");
     return status;
@@ -115,14 +124,20 @@ enum {
 };
 
 /* How it is like the first: "same bytes", "98.1 %" by the model that finds it
- * the least alike. */
+ * the least alike, and the least certainty that one states. */
 static void add_likeness(struct akin__page *page,
                          const struct akin__copies *copies, size_t at)
 {
     const akin_copy *copy = &copies->group.copy[at];
-    double least = 1;
-    for (size_t m = 0; m < copies->info->models; m++)
+    double least = 1, certain = (double)NAN;
+    for (size_t m = 0; m < copies->info->models; m++) {
+        const double stated =
+            copies->certainty
+                ? akin__stated(copies->certainty[m], copy->cosine[m])
+                : (double)NAN;
         least = copy->cosine[m] < least ? copy->cosine[m] : least;
+        certain = stated < certain || isnan(certain) ? stated : certain;
+    }
     if (at == 0)
         akin__page_text(page, "<b>keep</b>");
     else if (copy->identical)
@@ -130,6 +145,8 @@ static void add_likeness(struct akin__page *page,
     else
         akin__text_addf(&page->text, "<b title=\"cosine %.6f\">%.1f %%</b>",
                         least, 100 * akin_score(least));
+    if (at && !copy->identical)
+        add_certain(page, certain);
 }
 
 static akin_status add_copy(struct akin__page *page,

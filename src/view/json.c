@@ -41,6 +41,12 @@ static json_t *seconds(double time)
     return json_real(round(time * 1000) / 1000);
 }
 
+/* What is not known is null. */
+static json_t *maybe(double number)
+{
+    return isnan(number) ? json_null() : json_real(number);
+}
+
 static json_t *score_of(const char *model, double cosine)
 {
     json_t *score = json_object();
@@ -61,13 +67,16 @@ json_t *akin__json_pair(const struct akin__pair *pair)
     return whole(object, bad);
 }
 
-static json_t *result(size_t rank, const akin_match *match)
+static json_t *result(size_t rank, const akin_match *match,
+                      const akin_certainty *certainty)
 {
     json_t *object = json_object();
     int bad = set_count(object, "rank", rank);
     bad |= akin__json_set_path(object, "path", match->path);
     bad |= set(object, "cosine", json_real(match->cosine));
     bad |= set(object, "score", json_real(match->score));
+    bad |= set(object, "probability",
+               maybe(akin__stated(certainty, match->cosine)));
     return whole(object, bad);
 }
 
@@ -81,8 +90,8 @@ static json_t *ranking_of(const struct akin__ranking *ranking, bool with_part)
     if (with_part)
         bad |= set(object, "answers", json_string(parts[ranking->part]));
     for (size_t i = 0; i < ranking->found; i++)
-        bad |= append(results,
-                      result(ranking->offset + i + 1, &ranking->match[i]));
+        bad |= append(results, result(ranking->offset + i + 1,
+                                      &ranking->match[i], ranking->certainty));
     bad |= set(object, "results", results);
     return whole(object, bad);
 }
@@ -161,13 +170,21 @@ json_t *akin__json_labelled(const struct akin__labelled *labelled)
 }
 
 /* A model without a vector of the picture has no score. */
-static json_t *scores_of(const akin_dups_info *info, const akin_copy *copy)
+static json_t *scores_of(const struct akin__copies *copies,
+                         const akin_copy *copy)
 {
+    const akin_dups_info *info = copies->info;
     json_t *scores = json_array();
     int bad = scores ? 0 : -1;
     for (size_t m = 0; m < info->models; m++) {
-        if (!isnan(copy->cosine[m]))
-            bad |= append(scores, score_of(info->model[m], copy->cosine[m]));
+        const akin_certainty *certainty =
+            copies->certainty ? copies->certainty[m] : NULL;
+        if (isnan(copy->cosine[m]))
+            continue;
+        json_t *score = score_of(info->model[m], copy->cosine[m]);
+        bad |= set(score, "probability",
+                   maybe(akin__stated(certainty, copy->cosine[m])));
+        bad |= append(scores, score);
     }
     return whole(scores, bad);
 }
@@ -197,7 +214,7 @@ static json_t *copy_of(const struct akin__copies *copies, size_t at)
     bad |= set(object, "identical", json_boolean(copy->identical));
     bad |= set(object, "distance",
                copy->distance < 0 ? json_null() : json_integer(copy->distance));
-    bad |= set(object, "scores", scores_of(copies->info, copy));
+    bad |= set(object, "scores", scores_of(copies, copy));
     if (copies->deed && at)
         bad |= set_deed(object, &copies->deed[at]);
     return whole(object, bad);
@@ -222,6 +239,7 @@ json_t *akin__json_dups(const char *index, const akin_dups_info *info)
         json_t *model = json_object();
         int wrong = akin__json_set_path(model, "model", info->model[m]);
         wrong |= set(model, "threshold", json_real(info->threshold[m]));
+        wrong |= set(model, "certain", maybe(info->certain[m]));
         bad |= append(models, whole(model, wrong));
     }
     bad |= set(object, "models", models);
@@ -301,7 +319,29 @@ json_t *akin__json_update(const struct akin__update *update, json_t *failed,
     return whole(object, bad);
 }
 
-static json_t *model_of(const akin_index_model *model)
+/* Null where nothing was calibrated. */
+static json_t *certainty_of(const akin_certainty *certainty)
+{
+    static const double certain[] = {0.9, 0.99, 0.999};
+    if (!certainty)
+        return json_null();
+    json_t *object = json_object(), *thresholds = json_array();
+    int bad = akin__json_set_path(object, "truth", certainty->truth);
+    bad |= set_count(object, "pairs", certainty->answers);
+    bad |= set_count(object, "right", certainty->right);
+    for (size_t i = 0; i < AKIN_EVAL_CERTAIN; i++) {
+        json_t *one = json_object();
+        int wrong = set(one, "certain", json_real(certain[i]));
+        wrong |=
+            set(one, "cosine", maybe(akin_certain_from(certainty, certain[i])));
+        bad |= append(thresholds, whole(one, wrong));
+    }
+    bad |= set(object, "thresholds", thresholds);
+    return whole(object, bad);
+}
+
+static json_t *model_of(const akin_index_model *model,
+                        const akin_certainty *certainty)
 {
     json_t *object = json_object();
     int bad = akin__json_set_path(object, "model", model->name);
@@ -315,6 +355,7 @@ static json_t *model_of(const akin_index_model *model)
     bad |= *model->revision
                ? akin__json_set_path(object, "revision", model->revision)
                : set(object, "revision", json_null());
+    bad |= set(object, "certainty", certainty_of(certainty));
     return whole(object, bad);
 }
 
@@ -332,8 +373,32 @@ static json_t *roots_of(const akin_index_info *info)
     return whole(roots, bad);
 }
 
+json_t *akin__json_calibration(const char *index, const char *model,
+                               const akin_eval_calibration *calibration)
+{
+    json_t *object = json_object(), *thresholds = json_array();
+    int bad = akin__json_set_path(object, "index", index);
+    bad |= akin__json_set_path(object, "model", model);
+    bad |= akin__json_set_path(object, "truth", calibration->certainty.truth);
+    bad |= set_count(object, "queries", calibration->queries);
+    bad |= set_count(object, "pairs", calibration->certainty.answers);
+    bad |= set_count(object, "right", calibration->certainty.right);
+    for (size_t i = 0; i < AKIN_EVAL_CERTAIN; i++) {
+        const akin_eval_certain *t = &calibration->threshold[i];
+        json_t *one = json_object();
+        int wrong = set(one, "certain", json_real(t->certain));
+        wrong |= set(one, "cosine", maybe(t->cosine));
+        wrong |= set_count(one, "pairs", t->answers);
+        wrong |= set_count(one, "right", t->right);
+        wrong |= set_count(one, "lacking", t->lacking);
+        bad |= append(thresholds, whole(one, wrong));
+    }
+    bad |= set(object, "thresholds", thresholds);
+    return whole(object, bad);
+}
+
 json_t *akin__json_info(const char *index, const akin_index_info *info,
-                        json_t *errors)
+                        const akin_certainty *const *certainty, json_t *errors)
 {
     json_t *object = json_object(), *models = json_array();
     int bad = akin__json_set_path(object, "index", index);
@@ -348,7 +413,7 @@ json_t *akin__json_info(const char *index, const akin_index_info *info,
             json_string(info->decode == AKIN_DECODE_FAST ? "fast" : "exact"));
     bad |= set(object, "roots", roots_of(info));
     for (size_t m = 0; m < info->models; m++)
-        bad |= append(models, model_of(&info->model[m]));
+        bad |= append(models, model_of(&info->model[m], certainty[m]));
     bad |= set(object, "models", models);
     if (errors)
         bad |= set(object, "errors", errors);

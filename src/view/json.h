@@ -8,7 +8,7 @@
 
 #include <stdbool.h>
 
-#include "akin.h"
+#include "akin_eval.h"
 #include "base/json.h"
 #include "view/result.h"
 
@@ -34,9 +34,14 @@ json_t *akin__json_update(const struct akin__update *update, json_t *failed,
 /* {"path", "reason"} at the end of `array`; -1 when memory is short. */
 int akin__json_remark(json_t *array, const char *path, const char *reason);
 
-/* `errors`, taken, is an array of akin__json_remark, or NULL for none. */
+/* certainty [info->models], NULL where there is none. `errors`, taken, is an
+ * array of akin__json_remark, or NULL for none. */
 json_t *akin__json_info(const char *index, const akin_index_info *info,
-                        json_t *errors);
+                        const akin_certainty *const *certainty, json_t *errors);
+
+/* One line of eval calibrate. */
+json_t *akin__json_calibration(const char *index, const char *model,
+                               const akin_eval_calibration *calibration);
 
 /* {"problem", "path"} at the end of `array`; `path` may be NULL. -1 when memory
  * is short. */

@@ -2,10 +2,11 @@
 #ifndef AKIN_VIEW_RESULT_H
 #define AKIN_VIEW_RESULT_H
 
+#include <math.h>
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "akin.h"
+#include "akin_eval.h"
 
 /* Two pictures, and how alike each model finds them. */
 struct akin__pair {
@@ -36,8 +37,9 @@ struct akin__answers {
         enum akin__part part;
         const akin_match *match; /* [found], best first */
         size_t found;
-        size_t offset; /* better ones that were left out */
-    } * ranking;       /* [models] */
+        size_t offset;                   /* better ones that were left out */
+        const akin_certainty *certainty; /* of its answers; NULL: not known */
+    } * ranking;                         /* [models] */
 };
 
 /* A picture, and the labels that a model finds likeliest. */
@@ -62,7 +64,22 @@ struct akin__copies {
     const akin_dups_info *info;
     akin_dups_group group;
     const struct akin__deed *deed; /* [group.copies], [0] unused; NULL: list */
+    const akin_certainty *const *certainty; /* [info->models], NULL
+                                               where not known */
 };
+
+/* The probability that is stated of an answer; NAN: none. */
+static inline double akin__stated(const akin_certainty *certainty,
+                                  double cosine)
+{
+    return certainty ? akin_probability(certainty, cosine) : (double)NAN;
+}
+
+/* In percent with one digit, never more than it is. */
+static inline double akin__certain_percent(double probability)
+{
+    return floor(probability * 1000 + 1e-6) / 10;
+}
 
 /* What one run over a folder did. */
 struct akin__update {

@@ -16,7 +16,7 @@
 
 enum akin__column_kind { AKIN__LEFT, AKIN__RIGHT, AKIN__PATH };
 
-enum { AKIN__COLUMNS = 40 };
+enum { AKIN__COLUMNS = 64 };
 
 struct akin__table {
     size_t columns;
