@@ -61,7 +61,7 @@ def measure(told, place):
 def share(model, key):
     if model[key] is None:
         return 'never'
-    low, high = model[key + '_95'] or (None, None)
+    low, high = model['intervals'][key] or (None, None)
     interval = '' if low is None else f' ({100 * low:.1f} to {100 * high:.1f})'
     return f'{100 * model[key]:.1f} %{interval}'
 
@@ -107,9 +107,8 @@ def main():
         return
     for model in report['models']:
         kept = {key: model[key] for key in (
-            'model', 'floor', 'accuracy', 'accuracy_95', 'top3', 'top3_95',
-            'uAP', 'uAP_95', 'recall_at_p90', 'recall_at_p90_95',
-            'images_per_second')}
+            'model', 'floor', 'accuracy', 'top3', 'uAP', 'recall_at_p90',
+            'intervals', 'images_per_second')}
         print(json.dumps({**kept, 'queries': report['queries'],
                           'references': report['references']}))
 

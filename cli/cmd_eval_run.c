@@ -485,8 +485,9 @@ static int run(const struct cli_values *values)
     if (!code)
         code = tell(r);
     if (!code && r->missing) {
-        cli_say("%zu pictures could not be read: they count as not found",
-                r->missing);
+        cli_say(
+            "%zu of the pictures could not be read: they count as not found",
+            r->missing);
         code = CLI_PARTLY;
     }
     close_run(r);

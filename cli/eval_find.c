@@ -187,6 +187,22 @@ static void name_scores(struct eval_model *m)
         m->at[i].score = akin_score(m->at[i].score);
 }
 
+/* Where scores are equal the wrong answer is first, as the figures count it. */
+static void order_ties(const struct eval_run *run, struct eval_model *m)
+{
+    for (size_t i = 1; i < m->count; i++) {
+        const akin_eval_prediction p = m->at[i];
+        size_t to = i;
+        if (akin_eval_true(run->set, p.query, p.reference))
+            continue;
+        for (; to > m->first[p.query] && m->at[to - 1].score <= p.score &&
+               akin_eval_true(run->set, p.query, m->at[to - 1].reference);
+             to--)
+            m->at[to] = m->at[to - 1];
+        m->at[to] = p;
+    }
+}
+
 static akin_status measure(struct eval_run *run, struct eval_model *m,
                            akin_error *err)
 {
@@ -239,6 +255,7 @@ int eval_find(struct eval_run *run, float *queries, float *references,
     AKIN_TRY(predict(run, m, &v, &err));
     find_first(run, m);
     name_scores(m);
+    order_ties(run, m);
     AKIN_TRY(measure(run, m, &err));
     AKIN_CHECK(add_note(m, &v), &err, AKIN_ENOMEM, "memory is short");
     AKIN_TRY(eval_look(run, m, v.queries, v.references, v.dim, v.offset, &err));

@@ -139,11 +139,12 @@ static void add_miss(struct akin__page *page, const struct akin__miss *miss)
 
 static akin_status add_misses(struct akin__page *page, const char *words,
                               const struct akin__miss *miss, size_t count,
-                              akin_error *err)
+                              bool any, akin_error *err)
 {
     akin_status status = AKIN_OK;
     akin__text_addf(&page->text, "<h4>%s</h4>\n", words);
     akin__page_text(page, count ? "<div class=\"misses\">\n"
+                          : any ? "<p class=\"nothing\">Not shown.</p>\n"
                                 : "<p class=\"nothing\">None.</p>\n");
     for (size_t i = 0; i < count && !status; i++) {
         add_miss(page, &miss[i]);
@@ -194,11 +195,12 @@ akin_status akin__rows_errors(struct akin__page *page,
     akin__text_addf(&page->text, ": %s true pairs not found first</summary>\n",
                     akin__thousands(n, model->missed_all));
     add_worst(page, report, number);
-    akin_status status =
-        add_misses(page, "Sure, and wrong", model->sure, model->sures, err);
+    const bool any = model->missed_all; /* a set of vectors has no pictures */
+    akin_status status = add_misses(page, "Sure, and wrong", model->sure,
+                                    model->sures, any, err);
     if (!status)
         status = add_misses(page, "True pairs that it missed", model->missed,
-                            model->misses, err);
+                            model->misses, any, err);
     akin__page_text(page, "</details>\n");
     return status;
 }
