@@ -12,7 +12,8 @@ import tempfile
 import unittest
 
 from cli_case import CLIP, DINO, Case
-from read_index import read_certainty, read_index
+from read_certainty import read_certainty
+from read_index import read_index
 from support import AKIN, BUILD, SOURCE, akin, drawing
 
 import numpy as np
