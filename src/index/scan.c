@@ -52,9 +52,9 @@ struct worker {
     const uint8_t *units;   /* [count] rows or records, those that count */
     uint8_t *block;         /* where they are if not in mapped memory */
     uint32_t *row, *crc;    /* [block_rows] whose they are */
-    uint32_t (*sums)[2];    /* [block_rows] */
-    float *scale;           /* [block_rows] */
-    float *scores;          /* [block_rows], or [AKIN__CODE_ROWS][queries] */
+    uint32_t (*sums)[2];    /* [AKIN__CODE_ROWS] */
+    float *scale;           /* [AKIN__CODE_ROWS] */
+    float *scores;          /* [AKIN__CODE_ROWS][queries] */
     float *gates;           /* [queries] what a score and its row's reach must
                                come up to */
     struct basket *baskets; /* [queries] */
@@ -68,7 +68,9 @@ struct engine {
     struct worker *workers; /* [threads] */
     int threads;
     size_t unit, block_rows, want, most_hits;
-    int16_t weights[AKIN_MAX_DIM + 64], numbers[AKIN_MAX_DIM + 64];
+    /* Aligned: a load across two cache lines costs two. */
+    _Alignas(64) int16_t weights[AKIN_MAX_DIM + 64];
+    _Alignas(64) int16_t numbers[AKIN_MAX_DIM + 64];
     struct akin__code_query query; /* one */
     struct akin__code_batch batch; /* or several */
     atomic_bool many;
@@ -297,36 +299,31 @@ static akin_status score_floats(struct engine *e, struct worker *w,
 
 /* ----------------------------------------------------------- codes ----- */
 
-/* Look at the checks of the block's records, and take their scales. */
-static akin_status check_records(struct engine *e, struct worker *w,
-                                 akin_error *err)
+/* Whether the record of w's row `at`, which has this sum, is what it was. */
+static bool holds(const struct engine *e, const struct worker *w, size_t at,
+                  const struct akin__code_tail *tail, uint32_t sum)
 {
-    e->kernels->byte_sums(w->count, e->unit - 4, w->units, e->unit, e->numbers,
-                          e->weights, w->sums);
-    for (size_t i = 0; i < w->count; i++) {
-        const struct akin__code_tail tail =
-            akin__code_tail(w->units + i * e->unit, e->unit);
-        if (tail.check != akin__code_check(w->sums[i][1], w->row[i]) ||
-            (e->scan->live && tail.crc != w->crc[i]))
-            return akin__code_damaged(e->scan->rows, w->row[i], err);
-        w->crc[i] = tail.crc;
-        w->scale[i] = tail.scale;
-    }
-    return AKIN_OK;
+    return tail->check == akin__code_check(sum, w->row[at]) &&
+           (!e->scan->live || tail->crc == w->crc[at]);
 }
 
-static akin_status score_one(struct engine *e, struct worker *w,
-                             akin_error *err)
+static akin_status score_one(struct engine *e, struct worker *w, size_t at,
+                             size_t count, akin_error *err)
 {
+    const uint8_t *record = w->units + at * e->unit;
     akin_status status = AKIN_OK;
-    for (size_t i = 0; i < w->count && !status; i++) {
-        const float scale = w->scale[i];
-        const float score = akin__code_score(&e->query, w->sums[i][0], scale);
+    for (size_t i = 0; i < count && !status; i++, record += e->unit) {
+        const struct akin__code_tail tail = akin__code_tail(record, e->unit);
+        const float score =
+            akin__code_score(&e->query, w->sums[i][0], tail.scale);
         const float reach =
-            AKIN__CODE_REACH * (scale + e->query.scale) + FLOAT_REACH;
+            AKIN__CODE_REACH * (tail.scale + e->query.scale) + FLOAT_REACH;
+        if (!holds(e, w, at + i, &tail, w->sums[i][1]))
+            return akin__code_damaged(e->scan->rows, w->row[at + i], err);
         if (score + reach >= w->gates[0])
-            status = take(
-                e, w, 0, (struct hit){w->row[i], w->crc[i], score, reach}, err);
+            status =
+                take(e, w, 0,
+                     (struct hit){w->row[at + i], tail.crc, score, reach}, err);
     }
     return status;
 }
@@ -343,11 +340,11 @@ static int any_passes(const float *scores, const float *gates, float reach,
 
 /* The scores of a row [queries], a few at a time: hardly any matters. */
 static akin_status take_row(struct engine *e, struct worker *w, size_t row,
-                            const float *scores, akin_error *err)
+                            float scale, const float *scores, akin_error *err)
 {
     enum { FEW = 32 };
     const size_t queries = e->scan->queries;
-    const float reach = AKIN__CODE_REACH * w->scale[row] + FLOAT_REACH;
+    const float reach = AKIN__CODE_REACH * scale + FLOAT_REACH;
     akin_status status = AKIN_OK;
     for (size_t at = 0; at < queries; at += FEW) {
         const size_t count = queries - at < FEW ? queries - at : FEW;
@@ -364,32 +361,44 @@ static akin_status take_row(struct engine *e, struct worker *w, size_t row,
     return status;
 }
 
-static akin_status score_several(struct engine *e, struct worker *w,
-                                 akin_error *err)
+static akin_status score_several(struct engine *e, struct worker *w, size_t at,
+                                 size_t count, akin_error *err)
 {
+    const uint8_t *record = w->units + at * e->unit;
     akin_status status = AKIN_OK;
-    for (size_t at = 0; at < w->count && !status; at += AKIN__CODE_ROWS) {
-        const size_t left = w->count - at;
-        const size_t count = left < AKIN__CODE_ROWS ? left : AKIN__CODE_ROWS;
-        akin__code_batch_scores(&e->batch, count, w->units + at * e->unit,
-                                e->unit, w->scale + at, w->scores);
-        for (size_t i = 0; i < count && !status; i++)
-            status =
-                take_row(e, w, at + i, w->scores + i * e->scan->queries, err);
+    for (size_t i = 0; i < count; i++) {
+        const struct akin__code_tail tail =
+            akin__code_tail(record + i * e->unit, e->unit);
+        if (!holds(e, w, at + i, &tail, w->sums[i][1]))
+            return akin__code_damaged(e->scan->rows, w->row[at + i], err);
+        w->crc[at + i] = tail.crc;
+        w->scale[i] = tail.scale;
     }
+    akin__code_batch_scores(&e->batch, count, record, e->unit, w->scale,
+                            w->scores);
+    for (size_t i = 0; i < count && !status; i++)
+        status = take_row(e, w, at + i, w->scale[i],
+                          w->scores + i * e->scan->queries, err);
     return status;
 }
 
+/* A few records at a time, so that the next ones are under way from memory
+ * while these are looked at. */
 static akin_status score_block(struct engine *e, struct worker *w,
                                akin_error *err)
 {
+    akin_status status = AKIN_OK;
     if (!e->scan->codes)
         return score_floats(e, w, err);
-    const akin_status status = check_records(e, w, err);
-    if (status)
-        return status;
-    return e->scan->queries == 1 ? score_one(e, w, err)
-                                 : score_several(e, w, err);
+    for (size_t at = 0; at < w->count && !status; at += AKIN__CODE_ROWS) {
+        const size_t left = w->count - at;
+        const size_t count = left < AKIN__CODE_ROWS ? left : AKIN__CODE_ROWS;
+        e->kernels->byte_sums(count, e->unit - 4, w->units + at * e->unit,
+                              e->unit, e->numbers, e->weights, w->sums);
+        status = e->scan->queries == 1 ? score_one(e, w, at, count, err)
+                                       : score_several(e, w, at, count, err);
+    }
+    return status;
 }
 
 static akin_status scan_block(void *context, size_t item, int thread,
@@ -520,15 +529,14 @@ static akin_status open_worker(const struct engine *e, struct worker *w,
                                akin_error *err)
 {
     const size_t rows = e->block_rows, queries = e->scan->queries;
-    const size_t scores =
-        queries > 1 ? (size_t)AKIN__CODE_ROWS * queries : rows;
     bool whole = true;
     w->block = akin__alloc_aligned(1, rows * e->unit + SLACK);
     w->row = akin__alloc(rows, sizeof *w->row);
     w->crc = akin__calloc(rows, sizeof *w->crc);
-    w->sums = akin__alloc(rows, sizeof *w->sums);
-    w->scale = akin__alloc(rows, sizeof *w->scale);
-    w->scores = akin__alloc_aligned(scores, sizeof *w->scores);
+    w->sums = akin__alloc(AKIN__CODE_ROWS, sizeof *w->sums);
+    w->scale = akin__alloc(AKIN__CODE_ROWS, sizeof *w->scale);
+    w->scores =
+        akin__alloc_aligned(AKIN__CODE_ROWS * queries, sizeof *w->scores);
     w->gates = akin__alloc(queries, sizeof *w->gates);
     w->baskets = akin__calloc(queries, sizeof *w->baskets);
     for (size_t i = 0; w->gates && w->baskets && i < queries; i++) {
@@ -618,11 +626,12 @@ akin_status akin__scan(const struct akin__scan *scan,
                        akin_error *err)
 {
     const uint64_t rows = rows_of(scan);
-    struct engine *e = akin__calloc(1, sizeof *e);
+    struct engine *e = akin__alloc_aligned(1, sizeof *e);
     akin_status status = AKIN_OK;
     *many = false;
     memset(nearest, 0, scan->queries * sizeof *nearest);
     AKIN_CHECK(e, err, AKIN_ENOMEM, "no memory for a search");
+    memset(e, 0, sizeof *e);
     e->scan = scan;
     e->nearest = nearest;
     if (rows == 0 || scan->want == 0) {
