@@ -223,7 +223,7 @@ static void the_next_writer_goes_on_from_a_pulled_plug(void)
 static akin_status flip(const char *name, uint64_t offset)
 {
     struct akin__file file;
-    uint8_t byte;
+    uint8_t byte = 0;
     akin_status status = akin__file_open(&file, at(name), AKIN__WRITE, &err);
     if (!status)
         status = akin__file_read(&file, &byte, 1, offset, &err);

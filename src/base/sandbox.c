@@ -145,7 +145,7 @@ static int filter_calls(void)
 static int set_limit(int what, uint64_t value)
 {
     const struct rlimit limit = {value, value};
-    return setrlimit(what, &limit);
+    return setrlimit((__rlimit_resource_t)what, &limit);
 }
 
 /* Only a wish: who holds the model is missed more than who decodes. */

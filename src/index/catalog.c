@@ -48,8 +48,8 @@ static const char *const tables[] = {
     "PRIMARY KEY(file, model)) WITHOUT ROWID",
     "CREATE TABLE roots(path BLOB NOT NULL PRIMARY KEY) WITHOUT ROWID",
     "CREATE INDEX row_files ON rows(model, row)",
-    "CREATE TABLE details(file INTEGER PRIMARY KEY, taken INTEGER, "
-    "hash BLOB NOT NULL)",
+    ("CREATE TABLE details(file INTEGER PRIMARY KEY, taken INTEGER, "
+     "hash BLOB NOT NULL)"),
 };
 /* How many of them a catalog of each version has, from version 1 on. */
 static const size_t tables_of[] = {5, COUNT(tables)};
