@@ -10,6 +10,8 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/memory.h"
+#include "base/text.h"
 #include "cli.h"
 
 /* Keep a model that was opened; two of one name cannot be told apart. */
@@ -225,8 +227,52 @@ static int find_weights(const char *path, const akin_index_model *entry,
     return CLI_SYSTEM;
 }
 
+static bool ends_with(const char *text, const char *end)
+{
+    const size_t length = strlen(text), tail = strlen(end);
+    return length >= tail && !strcmp(text + length - tail, end);
+}
+
+/* Whether the file changed after `then`. By its change time, which nobody can
+ * set back; one that cannot be looked at may have. */
+static bool is_newer(const char *path, const struct timespec *then)
+{
+    struct stat st;
+    if (!path || akin__stat(path, &st, NULL))
+        return true;
+    return st.st_ctim.tv_sec != then->tv_sec
+               ? st.st_ctim.tv_sec > then->tv_sec
+               : st.st_ctim.tv_nsec > then->tv_nsec;
+}
+
+/*
+ * Whether the weights may be others than those that the newest row of model
+ * `ordinal` was made with. The text tower alone has no fingerprint, which
+ * covers the vision tower, so only times can tell without reading that.
+ */
+static bool may_differ(const akin_model *model, const char *index,
+                       size_t ordinal)
+{
+    const char *folder = akin_model_folder(model);
+    char *rows = akin__format("%s/rows-%zu.f32", index, ordinal);
+    struct akin__names names = {0};
+    struct stat made;
+    bool may = !rows || akin__stat(rows, &made, NULL) ||
+               akin__list_folder(folder, &names, NULL);
+    for (size_t i = 0; i < names.count && !may; i++) {
+        if (!ends_with(names.name[i], ".safetensors"))
+            continue;
+        char *path = akin__join(folder, names.name[i]);
+        may = is_newer(path, &made.st_mtim);
+        akin__free(path);
+    }
+    akin__names_free(&names);
+    akin__free(rows);
+    return may;
+}
+
 /* Whether the model is the one that the vectors are of. The text tower alone
- * has no fingerprint: only its size can be told. */
+ * has no fingerprint: may_differ looked after it. */
 static bool same_model(const akin_model *model, const akin_index_model *entry)
 {
     return akin_model_tower(model) == AKIN_TOWER_TEXT
@@ -251,6 +297,13 @@ static int open_entry(struct cli_models *models,
         code = find_weights(path, entry, given, &options, &where);
     if (!code)
         code = open_one(models, values, where, &options);
+    if (!code && tower == AKIN_TOWER_TEXT &&
+        may_differ(models->model[models->count - 1], path,
+                   (size_t)(entry - info->model))) {
+        akin_model_close(&models->model[--models->count]);
+        options.tower = AKIN_TOWER_BOTH;
+        code = open_one(models, values, where, &options);
+    }
     if (code)
         return code;
     const akin_model *model = models->model[models->count - 1];

@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import subprocess
+import time
 import unittest
 
 import numpy as np
@@ -281,6 +282,10 @@ class Label(Case):
                 data[start:end] = bytes(end - start)
         with open(path, 'wb') as f:
             f.write(data)
+        done = self.akin('label', '-i', 'x.akin', '--labels', 'cat', code=4)
+        self.assertIn('not the one', done.stderr)
+        later = time.time() + 5  # as if the rows had been written after that
+        os.utime(self.path('x.akin', 'rows-0.f32'), (later, later))
         self.assertEqual(self.lines('-i', 'x.akin'), want)
 
     def imported(self, count):

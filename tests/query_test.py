@@ -7,6 +7,7 @@ import re
 import shlex
 import shutil
 import struct
+import time
 import unittest
 
 import support
@@ -253,8 +254,21 @@ class Towers(Queries):
             f.seek(8)
             f.write(header.replace(old, new))
 
+    def spoil_the_projection(self):
+        path = os.path.join(self.clip, 'model.safetensors')
+        with open(path, 'r+b') as f:
+            count, = struct.unpack('<Q', f.read(8))
+            header = json.loads(f.read(count))
+            begin = header['visual_projection.weight']['data_offsets'][0]
+            f.seek(8 + count + begin)
+            byte = f.read(1)[0]
+            f.seek(-1, 1)
+            f.write(bytes([byte ^ 1]))
+
     def test_words_alone_need_no_tensor_of_the_vision_tower(self):
         self.rename_tensors(b'"vision_model.', b'"nowhere_odel.')
+        later = time.time() + 5  # as if the rows had been written after that
+        os.utime(self.path('x.akin/rows-0.f32'), (later, later))
         shutil.rmtree(self.dino)
         found, = self.search('cat')
         self.assertEqual(len(found['models'][0]['results']), 3)
@@ -269,17 +283,18 @@ class Towers(Queries):
         self.assertEqual(len(self.search('photo.jpg')[0]['models']), 2)
         self.akin('search', 'photo.jpg', '+', 'cat', '-i', 'x.akin', code=5)
 
-    def test_a_mix_is_refused_with_other_weights(self):
-        path = os.path.join(self.clip, 'model.safetensors')
-        with open(path, 'r+b') as f:
-            count, = struct.unpack('<Q', f.read(8))
-            header = json.loads(f.read(count))
-            begin = header['visual_projection.weight']['data_offsets'][0]
-            f.seek(8 + count + begin)
-            byte = f.read(1)[0]
-            f.seek(-1, 1)
-            f.write(bytes([byte ^ 1]))
+    def test_words_and_mixes_are_refused_with_other_weights(self):
+        self.spoil_the_projection()
         self.akin('search', 'photo.jpg', '+', 'cat', '-i', 'x.akin', code=4)
+        done = self.akin('search', 'cat', '-i', 'x.akin', code=4)
+        self.assertIn('is not the one that this index was made with',
+                      done.stderr)
+
+    def test_words_are_answered_by_weights_that_were_only_copied(self):
+        shutil.copytree(self.clip, self.clip + '.copy')
+        shutil.rmtree(self.clip)
+        os.rename(self.clip + '.copy', self.clip)
+        self.assertEqual(len(self.search('cat')[0]['models'][0]['results']), 3)
 
 
 if __name__ == '__main__':
