@@ -253,6 +253,29 @@ static void a_mapped_file_that_is_cut_is_an_error(void)
     akin__file_close(&file);
 }
 
+static void a_file_that_grows_a_little_stays_where_it_is_mapped(void)
+{
+    static const uint8_t bytes[65536] = {7};
+    struct akin__file file;
+    char path[] = "/tmp/akin-test-grown-XXXXXX";
+    close(mkstemp(path));
+    EXPECT_INT(akin__replace_file(path, bytes, 50000, NULL), AKIN_OK);
+    EXPECT_INT(akin__file_open(&file, path, AKIN__WRITE, NULL), AKIN_OK);
+    akin__mapped_open(&file, 50000);
+    const uint8_t *at = akin__mapped_at(&file, 50000, 0);
+    EXPECT(akin__mapped_at(&file, 1, 50000) == NULL);
+    EXPECT_INT(akin__file_write(&file, "more", 4, 60000, NULL), AKIN_OK);
+    akin__mapped_open(&file, 60004);
+    EXPECT(akin__mapped_at(&file, 1, 0) == at);
+    EXPECT(memcmp(akin__mapped_at(&file, 4, 60000), "more", 4) == 0);
+    EXPECT_INT(akin__file_write(&file, bytes, sizeof bytes, 60000, NULL),
+               AKIN_OK);
+    akin__mapped_open(&file, 60000 + sizeof bytes);
+    EXPECT_INT(akin__mapped_at(&file, 1, 60000)[0], 7);
+    akin__file_close(&file);
+    EXPECT_INT(akin__remove(path, NULL), AKIN_OK);
+}
+
 static void a_mapping_ends_where_it_was_said_to(void)
 {
     struct akin__file file;
@@ -316,6 +339,7 @@ int main(void)
     /* The first, as nothing is mapped before: a child has its own handler. */
     RUN(other_bus_errors_go_where_they_went);
     RUN(a_mapped_file_that_is_cut_is_an_error);
+    RUN(a_file_that_grows_a_little_stays_where_it_is_mapped);
     RUN(a_mapping_ends_where_it_was_said_to);
     RUN(parallel_does_each_item_and_reports_the_failure);
     return tap_done();

@@ -21,8 +21,9 @@
 #include "base/memory.h"
 
 struct akin__mapping {
-    uint8_t *bytes; /* [count] */
-    size_t count;
+    uint8_t *bytes; /* [room], what lies behind the file's end included */
+    size_t count;   /* of them that may be read */
+    size_t room;
     atomic_bool lost; /* zeros are there instead */
 };
 
@@ -34,10 +35,10 @@ static struct sigaction before;
 /* Whether zeros could take the place of what the thread reads. */
 static bool replace(struct akin__mapping *m, const uint8_t *at)
 {
-    if (!m || at < m->bytes || at >= m->bytes + m->count)
+    if (!m || at < m->bytes || at >= m->bytes + m->room)
         return false;
     atomic_store(&m->lost, true); /* before the first zero can be seen */
-    return mmap(m->bytes, m->count, PROT_READ,
+    return mmap(m->bytes, m->room, PROT_READ,
                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != MAP_FAILED;
 }
 
@@ -64,15 +65,18 @@ static void handle_bus(void)
     sigaction(SIGBUS, &action, &before);
 }
 
+/* With room for what will be appended, so that a file which grows by and by is
+ * seldom mapped anew: each time all its pages have to be found again. */
 static struct akin__mapping *map(const struct akin__file *file, size_t count)
 {
     struct akin__mapping *m = akin__calloc(1, sizeof *m);
     if (!m)
         return NULL;
     m->count = count;
+    m->room = count + count / 4;
     m->bytes = akin__fails("mmap", file->path)
                    ? MAP_FAILED
-                   : mmap(NULL, count, PROT_READ, MAP_SHARED, file->fd, 0);
+                   : mmap(NULL, m->room, PROT_READ, MAP_SHARED, file->fd, 0);
     if (m->bytes != MAP_FAILED)
         return m;
     akin__free(m);
@@ -82,11 +86,13 @@ static struct akin__mapping *map(const struct akin__file *file, size_t count)
 void akin__mapped_open(struct akin__file *file, uint64_t bytes)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
-    const struct akin__mapping *m = file->mapping;
-    if (m && m->count >= bytes && !atomic_load(&m->lost))
+    struct akin__mapping *m = file->mapping;
+    if (m && m->room >= bytes && !atomic_load(&m->lost)) {
+        m->count = (size_t)bytes;
         return;
+    }
     akin__mapped_close(file);
-    if (bytes == 0 || bytes > SIZE_MAX)
+    if (bytes == 0 || bytes > SIZE_MAX / 2)
         return;
     pthread_once(&once, handle_bus);
     file->mapping = map(file, (size_t)bytes);
@@ -95,7 +101,7 @@ void akin__mapped_open(struct akin__file *file, uint64_t bytes)
 void akin__mapped_close(struct akin__file *file)
 {
     if (file->mapping)
-        munmap(file->mapping->bytes, file->mapping->count);
+        munmap(file->mapping->bytes, file->mapping->room);
     akin__free(file->mapping);
     file->mapping = NULL;
 }

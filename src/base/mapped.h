@@ -17,8 +17,9 @@
 /*
  * Map the first `bytes` of an open file; what akin__file_close undoes. Where
  * that is not possible (some file systems, no room for addresses) nothing is
- * mapped and no error: who reads must be able to do without. Mapped before and
- * long enough, it stays as it is. No other call about the file meanwhile.
+ * mapped and no error: who reads must be able to do without. Mapped before, it
+ * stays where it is if it has not grown by much. The file must have the bytes.
+ * No other call about it meanwhile.
  */
 void akin__mapped_open(struct akin__file *file, uint64_t bytes);
 
