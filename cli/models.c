@@ -11,6 +11,7 @@
 
 #include "base/file.h"
 #include "base/memory.h"
+#include "base/suffix.h"
 #include "base/text.h"
 #include "cli.h"
 
@@ -227,12 +228,6 @@ static int find_weights(const char *path, const akin_index_model *entry,
     return CLI_SYSTEM;
 }
 
-static bool ends_with(const char *text, const char *end)
-{
-    const size_t length = strlen(text), tail = strlen(end);
-    return length >= tail && !strcmp(text + length - tail, end);
-}
-
 /* Whether the file changed after `then`. By its change time, which nobody can
  * set back; one that cannot be looked at may have. */
 static bool is_newer(const char *path, const struct timespec *then)
@@ -260,7 +255,7 @@ static bool may_differ(const akin_model *model, const char *index,
     bool may = !rows || akin__stat(rows, &made, NULL) ||
                akin__list_folder(folder, &names, NULL);
     for (size_t i = 0; i < names.count && !may; i++) {
-        if (!ends_with(names.name[i], ".safetensors"))
+        if (!akin__ends_with(names.name[i], ".safetensors"))
             continue;
         char *path = akin__join(folder, names.name[i]);
         may = is_newer(path, &made.st_mtim);

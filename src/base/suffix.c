@@ -33,3 +33,9 @@ bool akin__image_suffix(const char *path)
             return true;
     return false;
 }
+
+bool akin__ends_with(const char *text, const char *end)
+{
+    const size_t length = strlen(text), tail = strlen(end);
+    return length >= tail && strcmp(text + length - tail, end) == 0;
+}

@@ -7,4 +7,7 @@
 /* Whether the name of `path` ends as the names of pictures do, in any case. */
 bool akin__image_suffix(const char *path);
 
+/* Whether `text` ends in `end`, letter for letter. */
+bool akin__ends_with(const char *text, const char *end);
+
 #endif

@@ -28,14 +28,8 @@ static float *unit_rows(const float *rows, size_t count, size_t dim)
     float *unit = akin__mul_ok(count, dim, &numbers)
                       ? akin__alloc_aligned(numbers, sizeof *unit)
                       : NULL;
-    for (size_t i = 0; unit && i < count; i++) {
-        double sum = 0;
-        for (size_t j = 0; j < dim; j++)
-            sum += (double)rows[i * dim + j] * (double)rows[i * dim + j];
-        const double scale = sum > 0 ? 1 / sqrt(sum) : 0;
-        for (size_t j = 0; j < dim; j++)
-            unit[i * dim + j] = (float)((double)rows[i * dim + j] * scale);
-    }
+    for (size_t i = 0; unit && i < count; i++)
+        akin__unit(rows + i * dim, unit + i * dim, dim);
     return unit;
 }
 

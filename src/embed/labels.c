@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "akin.h"
+#include "base/dot.h"
 #include "base/error.h"
 #include "base/memory.h"
 #include "base/text.h"
@@ -33,19 +34,6 @@ struct akin_labels {
     double scale;
     int threads;
 };
-
-/* `vector` [dim] at length one into `unit`; zero stays zero. Whether it is
- * finite. */
-static bool to_unit(const float *vector, float *unit, size_t dim)
-{
-    double sum = 0;
-    for (size_t i = 0; i < dim; i++)
-        sum += (double)vector[i] * (double)vector[i];
-    const double scale = sum > 0 ? 1 / sqrt(sum) : 0;
-    for (size_t i = 0; i < dim; i++)
-        unit[i] = (float)((double)vector[i] * scale);
-    return isfinite(sum);
-}
 
 /* --------------------------------------------------------- embedding --- */
 
@@ -81,14 +69,14 @@ static char *make_prompt(const char *template, const char *label)
 static void ensemble(const struct embedding *e, float *vectors, float *unit)
 {
     for (size_t t = 0; t < e->templates; t++)
-        to_unit(vectors + t * e->dim, vectors + t * e->dim, e->dim);
+        akin__unit(vectors + t * e->dim, vectors + t * e->dim, e->dim);
     for (size_t i = 0; i < e->dim; i++) {
         double sum = 0;
         for (size_t t = 0; t < e->templates; t++)
             sum += (double)vectors[t * e->dim + i];
         unit[i] = (float)(sum / (double)e->templates);
     }
-    to_unit(unit, unit, e->dim);
+    akin__unit(unit, unit, e->dim);
 }
 
 static akin_status tell_progress(struct embedding *e, size_t prompts,
@@ -331,11 +319,12 @@ static akin_status rank_block(void *context, size_t item, int thread,
                "no memory to label pictures");
     memset(a.values, 0, rows * a.ld);
     for (size_t i = 0; i < rows; i++)
-        AKIN_CHECK(to_unit(r->vectors + (first + i) * labels->dim,
-                           (float *)(void *)((char *)a.values + i * a.ld),
-                           labels->dim),
-                   err, AKIN_EUSAGE,
-                   "vector %zu has a number that is not finite", first + i);
+        AKIN_CHECK(
+            isfinite(akin__unit(r->vectors + (first + i) * labels->dim,
+                                (float *)(void *)((char *)a.values + i * a.ld),
+                                labels->dim)),
+            err, AKIN_EUSAGE, "vector %zu has a number that is not finite",
+            first + i);
     akin__gemm(labels->kernels, rows, &a, &labels->packed, &plain, cosines,
                labels->count * sizeof(float));
     for (size_t i = 0; i < rows; i++) {

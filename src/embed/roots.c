@@ -15,13 +15,8 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/memory.h"
+#include "base/suffix.h"
 #include "embed/run.h"
-
-static bool ends_with(const char *text, const char *ending)
-{
-    const size_t length = strlen(text), end = strlen(ending);
-    return length >= end && strcmp(text + length - end, ending) == 0;
-}
 
 /* Whether only what the watcher names is walked. */
 static bool is_partial(const struct akin__run *run)
@@ -41,7 +36,7 @@ static akin_status resolve(struct akin__root *root, akin_error *err)
     if (!folder && !S_ISREG(root->st.st_mode))
         return akin__fail(err, AKIN_EIO, "%s: is no folder and no file",
                           root->given);
-    if (folder && ends_with(root->real, ".akin"))
+    if (folder && akin__ends_with(root->real, ".akin"))
         return akin__fail(err, AKIN_EUSAGE,
                           "%s: is an index, not a folder of pictures",
                           root->given);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/dot.h"
 #include "base/error.h"
 #include "base/memory.h"
 #include "eval/nearest.h"
@@ -15,14 +16,8 @@ enum { USUAL_K = 10 };
 
 void akin_eval_normalize(float *vectors, size_t count, size_t dim)
 {
-    for (float *v = vectors; count--; v += dim) {
-        double sum = 0;
-        for (size_t i = 0; i < dim; i++)
-            sum += (double)v[i] * (double)v[i];
-        const double scale = sum > 0 ? 1 / sqrt(sum) : 0;
-        for (size_t i = 0; i < dim; i++)
-            v[i] = (float)((double)v[i] * scale);
-    }
+    for (float *v = vectors; count--; v += dim)
+        akin__unit(v, v, dim);
 }
 
 /* -------------------------------------------------- average precision ---- */

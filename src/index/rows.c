@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/cursor.h"
+#include "base/dot.h"
 #include "base/error.h"
 #include "base/hash.h"
 #include "base/memory.h"
@@ -211,21 +212,10 @@ akin_status akin__rows_finite(const struct akin__rows *rows,
     return AKIN_OK;
 }
 
-/* `vector` [dim] to length 1 in `unit`; zero stays zero. */
-static void normalise(const float *vector, float *unit, size_t dim)
-{
-    double sum = 0;
-    for (size_t i = 0; i < dim; i++)
-        sum += (double)vector[i] * (double)vector[i];
-    const double scale = sum > 0 ? 1 / sqrt(sum) : 0;
-    for (size_t i = 0; i < dim; i++)
-        unit[i] = (float)(scale * (double)vector[i]);
-}
-
 uint32_t akin__rows_crc(const struct akin__rows *rows, const float *vector)
 {
     float unit[AKIN_MAX_DIM];
-    normalise(vector, unit, rows->is.dim);
+    akin__unit(vector, unit, rows->is.dim);
     return akin__crc32(unit, akin__row_bytes(rows));
 }
 
@@ -238,7 +228,7 @@ akin_status akin__rows_append(struct akin__rows *rows, const float *vector,
         return akin__fail(err, AKIN_ELIMIT, "%s: has %llu rows (limit %lu)",
                           rows->file.path, (unsigned long long)*row,
                           (unsigned long)MOST_ROWS);
-    normalise(vector, unit, rows->is.dim);
+    akin__unit(vector, unit, rows->is.dim);
     *crc = akin__crc32(unit, akin__row_bytes(rows));
     akin_status status =
         akin__file_write(&rows->file, unit, akin__row_bytes(rows),
