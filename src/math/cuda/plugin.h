@@ -32,7 +32,7 @@ enum { AKIN__CUDA_ABI = 1 };
 /* A card as it is now. */
 struct akin__cuda_card {
     int number;            /* as CUDA counts them, from 0 */
-    char name[128];        /* "NVIDIA H100 80GB HBM3" */
+    char name[256];        /* "NVIDIA H100 80GB HBM3" */
     int major, minor;      /* compute capability */
     int driver, runtime;   /* CUDA versions, 13000 for 13.0 */
     uint64_t memory, free; /* bytes */
