@@ -204,7 +204,7 @@ inline void resume(fiber &f)
     b.now = &f;
     threadIdx = f.index;
 #ifdef AKIN__FIBERS_OF_ASAN
-    void *fake;
+    void *fake = NULL;
     __sanitizer_start_switch_fiber(&fake, stack_of(f), STACK);
     switch_fibers(b.scheduler, f);
     __sanitizer_finish_switch_fiber(fake, NULL, NULL);
@@ -219,7 +219,7 @@ inline void yield()
     block &b = here();
     fiber &f = *b.now;
 #ifdef AKIN__FIBERS_OF_ASAN
-    void *fake;
+    void *fake = NULL;
     __sanitizer_start_switch_fiber(f.state == ENDED ? NULL : &fake,
                                    b.outer_stack, b.outer_size);
     switch_fibers(f, b.scheduler);
