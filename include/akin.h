@@ -590,6 +590,9 @@ typedef struct akin_search_options {
     /* When it was taken, in seconds since 1970 by the camera's clock, both
      * ends included; where not both are 0, files without a date are out. */
     int64_t taken_least, taken_most;
+    const char *device; /* NULL, "cpu" or "auto": the processor compares;
+                           "cuda" or "cuda:N": a card looks first, where the
+                           open index keeps its rows: for many searches */
 } akin_search_options;
 
 /*
@@ -597,8 +600,9 @@ typedef struct akin_search_options {
  * than one by one, among the files that `options` (NULL: all) let pass: matches
  * [count][k], found [count]. The options choose files before anything is
  * compared, so k answers come back where there are k.
- * The answers are those of exact cosine. Codes can miss one, in a thousand
- * million, by chance: docs/decisions/0010.
+ * The answers are those of exact cosine, a card's too. Codes can miss one, in a
+ * thousand million, by chance: docs/decisions/0010. Errors of a card: those of
+ * akin_model_open.
  */
 AKIN_API akin_status akin_index_search_many(
     akin_index *index, const char *model, const float *vectors, size_t count,

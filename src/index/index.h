@@ -54,6 +54,16 @@ struct akin__live_rows {
     akin_search_options filter; /* whose files these are; its texts are ours */
 };
 
+/* Rows of one model in a card's memory, for searches that ask for it. */
+struct akin__card_rows {
+    const struct akin__cuda_plugin *plugin;
+    struct akin__cuda_rows *rows; /* NULL: none are there */
+    uint64_t count, room;
+    uint32_t *crc;      /* [room] of each row */
+    int64_t generation; /* whose rows these are */
+    char device[32];    /* what was asked for */
+};
+
 /* A connection and the models as it sees them. */
 struct akin__side {
     struct akin__catalog catalog;
@@ -86,6 +96,7 @@ struct akin_index {
     struct akin__side read;
     struct akin__live_rows live[AKIN__MAX_MODELS];   /* of every file */
     struct akin__live_rows chosen[AKIN__MAX_MODELS]; /* of the last filter */
+    struct akin__card_rows card[AKIN__MAX_MODELS];
     struct akin__strings strings;
     akin_index_model *shown; /* what the last describe gave out */
     const char **shown_roots;
@@ -318,6 +329,28 @@ akin_status akin__filter_path(akin_index *index, const char *stored,
 /* The first of the live rows at or after `row`. */
 size_t akin__live_first(const struct akin__live_rows *live, uint64_t row);
 
+/* ------------------------------------------------------------ a card -- */
+
+/* Bring index->card[ordinal] up to what is being read, on the card that
+ * `device`, at most 31 bytes, names. */
+akin_status akin__card_load(akin_index *index, size_t ordinal,
+                            const char *device, akin_error *err);
+void akin__card_close(struct akin__card_rows *card);
+
+/* What a card found; allocated. */
+struct akin__card_found {
+    uint32_t *row; /* [queries][k], the first `count` of each, in any order */
+    float *score;  /* the same */
+    size_t *count; /* [queries] */
+    float *reach;  /* [queries]: how far any row's score may be off */
+};
+/* The k best by score of the live rows for each of `units` [count][dim]. */
+akin_status akin__card_nearest(const struct akin__card_rows *card,
+                               const struct akin__live_rows *live,
+                               const float *units, size_t count, size_t k,
+                               struct akin__card_found *found, akin_error *err);
+void akin__card_found_free(struct akin__card_found *found);
+
 /* --------------------------------------------------------- searching -- */
 
 /* A row and its exact cosine to a query. */
@@ -330,6 +363,8 @@ struct akin__near {
 struct akin__scan {
     struct akin__rows *rows;            /* its file is mapped, and stays so */
     const struct akin__live_rows *live; /* NULL: every committed row */
+    const struct akin__card_rows *card; /* let a card look first, at the live
+                                           rows, which are not NULL; or NULL */
     bool codes;   /* look at the codes first; else float32 alone */
     bool checked; /* the checksums of float32 rows need not be looked at */
     size_t queries, want;
@@ -347,7 +382,8 @@ struct akin__nearest {
 /*
  * For each query into nearest [queries], all rows whose cosine is at least that
  * of the `want`-th best, best first. *many is set, and nothing found, where
- * there are so many within reach of codes that float32 is faster.
+ * there are so many within reach of codes, or of a card's scores, that float32
+ * is faster.
  */
 akin_status akin__scan(const struct akin__scan *scan,
                        struct akin__nearest *nearest, bool *many,

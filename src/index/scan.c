@@ -29,7 +29,11 @@ enum {
     FEW_NUMBERS = 1 << 20,
     /* Reading a row by itself costs as much as scanning 32. */
     PRICE = 32,
-    LEAST_HITS = 4096
+    LEAST_HITS = 4096,
+    /* How many more rows a card is asked for when too few came, and how many
+     * of all queries together it may be. */
+    CARD_GROWTH = 8,
+    CARD_MOST = 1 << 24
 };
 /* What float32 rounds on the way from vectors to scores of codes. */
 #define FLOAT_REACH 4e-6f
@@ -74,6 +78,11 @@ struct engine {
     struct akin__code_query query; /* one */
     struct akin__code_batch batch; /* or several */
     atomic_bool many;
+    /* Of a card: the queries that are not answered yet, and what the rows that
+     * it left out may come up to. */
+    size_t *open; /* [opened] */
+    size_t opened;
+    float *ceiling; /* [queries] */
 };
 
 /* ----------------------------------------------------------- heaps ----- */
@@ -516,6 +525,106 @@ out:
     return status;
 }
 
+/* ------------------------------------------------------------ card ----- */
+
+/* What a card found for a query, as if a thread had. */
+static akin_status take_found(struct engine *e, size_t query,
+                              const struct akin__card_found *found, size_t at,
+                              size_t k, akin_error *err)
+{
+    const struct akin__live_rows *live = e->scan->live;
+    const uint32_t *row = found->row + at * k;
+    const float *score = found->score + at * k;
+    const float reach = found->reach[at] + float_reach(e->scan->rows->is.dim);
+    const bool all = found->count[at] < k || k == e->scan->card->count;
+    struct worker *w = e->workers;
+    akin_status status = AKIN_OK;
+    float least = INFINITY;
+    w->baskets[query].count = w->baskets[query].held = 0;
+    for (size_t i = 0; i < found->count[at] && !status; i++) {
+        const size_t first = akin__live_first(live, row[i]);
+        if (first == live->count || live->at[first].row != row[i])
+            return akin__fail(err, AKIN_EIO,
+                              "the card failed: it found row %lu, which is "
+                              "none",
+                              (unsigned long)row[i]);
+        least = score[i] < least ? score[i] : least;
+        status = take(
+            e, w, query,
+            (struct hit){row[i], live->at[first].crc, score[i], reach}, err);
+    }
+    e->ceiling[query] = all ? -INFINITY : least + reach;
+    return status;
+}
+
+static akin_status ask_card(struct engine *e, size_t k, akin_error *err)
+{
+    const struct akin__scan *scan = e->scan;
+    const size_t dim = scan->rows->is.dim;
+    struct akin__card_found found = {0};
+    akin_status status = AKIN_OK;
+    float *units = akin__alloc(e->opened * dim, sizeof *units);
+    AKIN_CHECK(units, err, AKIN_ENOMEM, "no memory for %zu queries", e->opened);
+    for (size_t i = 0; i < e->opened; i++)
+        memcpy(units + i * dim, scan->units + e->open[i] * dim,
+               dim * sizeof *units);
+    AKIN_TRY(akin__card_nearest(scan->card, scan->live, units, e->opened, k,
+                                &found, err));
+    for (size_t i = 0; i < e->opened; i++)
+        AKIN_TRY(take_found(e, e->open[i], &found, i, k, err));
+out:
+    akin__card_found_free(&found);
+    akin__free(units);
+    return status;
+}
+
+/* Rank what was found; nothing is nearest if a row may be missing. */
+static akin_status rank_found(void *context, size_t item, int thread,
+                              akin_error *err)
+{
+    struct engine *e = context;
+    const size_t query = e->open[item];
+    struct akin__nearest *nearest = &e->nearest[query];
+    const akin_status status = rank(e, query, thread, err);
+    const float ceiling = e->ceiling[query];
+    if (!status && ceiling > -INFINITY &&
+        (nearest->all || ceiling >= nearest->at[e->want - 1].cosine))
+        akin__nearest_free(nearest, 1);
+    return status;
+}
+
+/* More and more rows, until none that was left out can be among the best. */
+static akin_status scan_card(struct engine *e, akin_error *err)
+{
+    const struct akin__scan *scan = e->scan;
+    const size_t rows = (size_t)scan->card->count;
+    size_t k = 2 * e->want + SLACK;
+    akin_status status = AKIN_OK;
+    e->open = akin__alloc(scan->queries, sizeof *e->open);
+    e->ceiling = akin__alloc(scan->queries, sizeof *e->ceiling);
+    AKIN_CHECK(e->open && e->ceiling, err, AKIN_ENOMEM,
+               "no memory for a search");
+    for (size_t i = 0; i < scan->queries; i++)
+        e->open[e->opened++] = i;
+    for (; e->opened; k *= CARD_GROWTH) {
+        size_t still = 0;
+        k = k < rows ? k : rows;
+        if (k > CARD_MOST / e->opened) {
+            atomic_store(&e->many, true);
+            break;
+        }
+        AKIN_TRY(ask_card(e, k, err));
+        AKIN_TRY(akin__parallel(e->threads, e->opened, rank_found, e, err));
+        for (size_t i = 0; i < e->opened; i++) {
+            if (!e->nearest[e->open[i]].at)
+                e->open[still++] = e->open[i];
+        }
+        e->opened = still;
+    }
+out:
+    return status;
+}
+
 void akin__nearest_free(struct akin__nearest *nearest, size_t queries)
 {
     for (size_t i = 0; i < queries; i++)
@@ -642,6 +751,11 @@ akin_status akin__scan(const struct akin__scan *scan,
     AKIN_TRY(prepare(e, err));
     const uint64_t end =
         scan->live ? scan->live->at[rows - 1].row + (uint64_t)1 : rows;
+    if (scan->card) {
+        status = scan_card(e, err);
+        *many = atomic_load(&e->many);
+        goto out;
+    }
     status = akin__parallel(e->threads,
                             (size_t)((end + e->block_rows - 1) / e->block_rows),
                             scan_block, e, err);
@@ -651,11 +765,13 @@ akin_status akin__scan(const struct akin__scan *scan,
     else if (!status)
         status = akin__parallel(e->threads, scan->queries, rank, e, err);
 out:
-    if (status)
+    if (status || *many)
         akin__nearest_free(nearest, scan->queries);
     for (int t = 0; e && e->workers && t < e->threads; t++)
         close_worker(e, &e->workers[t]);
     if (e) {
+        akin__free(e->open);
+        akin__free(e->ceiling);
         akin__code_batch_free(&e->batch);
         akin__free(e->workers);
     }

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "index/index.h"
+#include "math/cuda/load.h"
 
 enum {
     /* Below this many rows float32 is as fast as codes. */
@@ -28,6 +29,7 @@ struct ask {
     size_t ordinal, k;
     akin_search_options options;
     uint64_t from; /* rows from which codes serve */
+    bool card;     /* let the card look first that the options name */
 };
 
 /* A file that has a row near the query. */
@@ -212,7 +214,8 @@ static akin_status unit_query(const float *vector, float *unit, size_t dim,
     return AKIN_OK;
 }
 
-/* Which rows to look at, and how: codes where they serve, else float32. */
+/* Which rows to look at, and how: a card if asked for, codes where they serve,
+ * else float32. */
 static akin_status choose(const struct ask *ask, bool float32, bool every,
                           struct akin__scan *scan,
                           struct akin__live_rows **live, akin_error *err)
@@ -222,7 +225,13 @@ static akin_status choose(const struct ask *ask, bool float32, bool every,
     const bool filter = akin__is_filter(&ask->options);
     akin_status status = AKIN_OK;
     *live = NULL;
-    scan->codes = !float32 && !ask->options.exact && scan->rows->codes.fd >= 0;
+    scan->card = !float32 && ask->card ? &index->card[ask->ordinal] : NULL;
+    scan->codes = !float32 && !scan->card && !ask->options.exact &&
+                  scan->rows->codes.fd >= 0;
+    if (scan->card)
+        status = akin__card_load(index, ask->ordinal, ask->options.device, err);
+    if (status)
+        return status;
     if (filter || !scan->codes || every ||
         known->generation == index->read.generation)
         status =
@@ -253,7 +262,7 @@ static akin_status pass(const struct ask *ask, struct akin__scan *scan,
         status = akin__scan(scan, nearest, &many, err);
     if (status)
         return status;
-    if (!scan->codes)
+    if (!scan->codes && !scan->card)
         live->checked = true;
     for (size_t i = 0; i < scan->queries && !status && !many && !dry; i++)
         status = answer(ask, scan, &nearest[i], matches + i * ask->k, &found[i],
@@ -308,6 +317,12 @@ static akin_status take_options(struct ask *ask,
         return akin__fail(err, AKIN_EUSAGE,
                           "a cut at %g of the best (it is from 0 to 1)",
                           o->cut);
+    ask->card = o->device && !strncmp(o->device, "cuda", 4);
+    if (!akin__device_known(o->device) ||
+        (ask->card && strlen(o->device) >= sizeof ask->index->card->device))
+        return akin__fail(err, AKIN_EUSAGE,
+                          "device %s (it is auto, cpu, cuda or cuda:N)",
+                          o->device);
     return AKIN_OK;
 }
 
