@@ -107,4 +107,28 @@ __device__ __forceinline__ void copies_wait()
 }
 
 #endif
+
+/* 2^x and 1 / x to a few units of a float's last place; x not subnormal. */
+__device__ inline float exp2_near(float x)
+{
+#ifdef AKIN__EMULATE
+    return exp2f(x);
+#else
+    float out;
+    asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(out) : "f"(x));
+    return out;
+#endif
+}
+
+__device__ inline float inverse_near(float x)
+{
+#ifdef AKIN__EMULATE
+    return 1.0f / x;
+#else
+    float out;
+    asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(out) : "f"(x));
+    return out;
+#endif
+}
+
 #endif

@@ -266,31 +266,51 @@ __global__ void pool_rows(unsigned tokens, unsigned first, unsigned end,
 
 /* ------------------------------------------------------- activation ----- */
 
-__device__ inline float quick_gelu(float x)
+enum activation { LINEAR, GELU, QUICK_GELU, SWIGLU };
+
+/* x / (1 + exp(-rate x)): QuickGELU, and SiLU where the rate is 1. What is
+ * rounded to bf16 is off by less than 1e-6 of itself before that. */
+__device__ inline float gated(float x, float rate, float)
 {
-    return x / (1.0f + expf(-1.702f * x));
+    return x / (1.0f + expf(-rate * x));
 }
 
-__device__ inline float gelu(float x)
+__device__ inline float gated(float x, float rate, bf16)
+{
+    return x * inverse_near(1.0f + exp2_near(-1.44269504f * rate * x));
+}
+
+/* x Phi(x). For bf16 by 7.1.26 of Abramowitz and Stegun: Phi is off by less
+ * than 1e-7. */
+__device__ inline float gelu(float x, float)
 {
     return 0.5f * x * (1.0f + erff(x * 0.70710678118654752440f));
 }
 
-enum activation { LINEAR, GELU, QUICK_GELU, SWIGLU };
-
-template <int KIND>
-__device__ inline float activate(float x)
+__device__ inline float gelu(float x, bf16)
 {
-    return KIND == GELU ? gelu(x) : KIND == QUICK_GELU ? quick_gelu(x) : x;
+    const float far = fabsf(x);
+    const float t = inverse_near(fmaf(0.3275911f * 0.70710678f, far, 1.0f));
+    float tail = fmaf(t, 1.061405429f, -1.453152027f);
+    tail = fmaf(t, tail, 1.421413741f);
+    tail = fmaf(t, tail, -0.284496736f);
+    tail = fmaf(t, tail, 0.254829592f) * t;
+    tail *= 0.5f * exp2_near(-0.5f * 1.44269504f * x * x);
+    return fmaxf(x, 0.0f) - far * tail;
 }
 
-template <int KIND>
-__device__ inline float4 activate4(float4 x, float4 bias)
+template <int KIND, typename Number>
+__device__ inline float activate(float x)
 {
-    return make_float4(activate<KIND>(x.x + bias.x),
-                       activate<KIND>(x.y + bias.y),
-                       activate<KIND>(x.z + bias.z),
-                       activate<KIND>(x.w + bias.w));
+    return KIND == GELU         ? gelu(x, Number())
+           : KIND == QUICK_GELU ? gated(x, 1.702f, Number())
+           : KIND == SWIGLU     ? gated(x, 1.0f, Number())
+                                : x;
+}
+
+__device__ inline float4 add4(float4 a, float4 b)
+{
+    return make_float4(a.x + b.x, a.y + b.y, a.z + b.z, a.w + b.w);
 }
 
 /*
@@ -316,16 +336,14 @@ __global__ void activate_rows(unsigned rows, unsigned width, unsigned ld,
         if (row >= rows)
             continue;
         Number *here = hidden + (size_t)row * ld + at;
-        float4 x = widen4(here);
+        float4 x = add4(widen4(here), plus);
+        x = make_float4(
+            activate<KIND, Number>(x.x), activate<KIND, Number>(x.y),
+            activate<KIND, Number>(x.z), activate<KIND, Number>(x.w));
         if (KIND == SWIGLU) {
-            const float4 value = activate4<LINEAR>(widen4(here + width), other);
-            x = activate4<LINEAR>(x, plus);
-            x = make_float4(x.x / (1.0f + expf(-x.x)) * value.x,
-                            x.y / (1.0f + expf(-x.y)) * value.y,
-                            x.z / (1.0f + expf(-x.z)) * value.z,
-                            x.w / (1.0f + expf(-x.w)) * value.w);
-        } else {
-            x = activate4<KIND>(x, plus);
+            const float4 value = add4(widen4(here + width), other);
+            x = make_float4(x.x * value.x, x.y * value.y, x.z * value.z,
+                            x.w * value.w);
         }
         narrow4(x, here);
     }
@@ -441,12 +459,22 @@ __global__ void attend(attention_shape shape, const Number *qkv, Number *out)
 }
 
 /*
- * By tensor cores: a warp for 16 queries, bf16, HEAD the head's numbers, a
- * multiple of 16. Chunks of TILE keys and values are copied ahead, two deep.
+ * By tensor cores: a warp for 32 queries, in two halves of 16 that share what
+ * is read of keys and values. bf16, HEAD the head's numbers, a multiple of 16.
+ * Tiles of keys and values are copied ahead, two deep; where all keys fit into
+ * one tile there is memory for one.
+ *
  * Fragments as PTX has them: of a 16 x 8 result a lane holds columns 2 (lane %
  * 4) and the next, of rows lane / 4 and 8 more.
  */
-enum { TILE = 64 };
+enum {
+    TILE = 64,
+    SPAN = 64, /* keys whose scores a warp has at a time */
+    HALVES = 2,
+    STRIP = 16 * HALVES,
+    STRIPS = 4, /* warps of a block at most */
+    BLOCKS = 2  /* that a processor of the card is to hold */
+};
 template <int HEAD>
 struct tile {
     bf16 row[TILE][HEAD + 8]; /* so that 8 rows lie in different banks */
@@ -465,41 +493,61 @@ __device__ inline void copy_tile(tile<HEAD> *to, const bf16 *from, size_t ld,
     }
 }
 
-/* The queries of a warp as factors a of the products. */
+/* What a warp holds of its queries, and of their answers so far. */
 template <int HEAD>
-__device__ inline void take_queries(uint32_t q[HEAD / 16][4], const bf16 *from,
-                                    size_t ld, unsigned first, unsigned queries,
-                                    unsigned lane)
+struct strip {
+    uint32_t query[HALVES][HEAD / 16][4];
+    float sum[HALVES][HEAD / 8][4];
+    float most[HALVES][2], whole[HALVES][2]; /* of rows lane / 4 and 8 more */
+};
+
+template <int HEAD>
+__device__ inline void begin_strip(strip<HEAD> &s, const bf16 *from, size_t ld,
+                                   unsigned first, unsigned queries,
+                                   unsigned lane)
 {
-    unsigned low = first + lane / 4, high = low + 8;
-    low = low < queries ? low : queries - 1;
-    high = high < queries ? high : queries - 1;
 #pragma unroll
-    for (int k = 0; k < HEAD / 16; k++) {
-        const unsigned at = 16 * k + lane % 4 * 2;
-        q[k][0] = *(const uint32_t *)(from + low * ld + at);
-        q[k][1] = *(const uint32_t *)(from + high * ld + at);
-        q[k][2] = *(const uint32_t *)(from + low * ld + at + 8);
-        q[k][3] = *(const uint32_t *)(from + high * ld + at + 8);
+    for (int h = 0; h < HALVES; h++) {
+        unsigned low = first + 16 * h + lane / 4, high = low + 8;
+        low = low < queries ? low : queries - 1;
+        high = high < queries ? high : queries - 1;
+#pragma unroll
+        for (int k = 0; k < HEAD / 16; k++) {
+            const unsigned at = 16 * k + lane % 4 * 2;
+            s.query[h][k][0] = *(const uint32_t *)(from + low * ld + at);
+            s.query[h][k][1] = *(const uint32_t *)(from + high * ld + at);
+            s.query[h][k][2] = *(const uint32_t *)(from + low * ld + at + 8);
+            s.query[h][k][3] = *(const uint32_t *)(from + high * ld + at + 8);
+        }
+#pragma unroll
+        for (int n = 0; n < HEAD / 8; n++) {
+#pragma unroll
+            for (int i = 0; i < 4; i++)
+                s.sum[h][n][i] = 0;
+        }
+#pragma unroll
+        for (int i = 0; i < 2; i++) {
+            s.most[h][i] = -INFINITY;
+            s.whole[h][i] = 0;
+        }
     }
 }
 
-/* scores [TILE / 8][4] of a warp's queries and a chunk's keys, `live` of which
- * there are; 16 at a time. */
-template <int HEAD>
-__device__ inline void score_tile(float scores[TILE / 8][4],
-                                  const uint32_t q[HEAD / 16][4],
-                                  const tile<HEAD> *keys, unsigned live,
-                                  unsigned lane)
+/* scores [KEYS / 8][4] of each half, with KEYS keys. */
+template <int HEAD, int KEYS>
+__device__ inline void score_keys(float scores[HALVES][KEYS / 8][4],
+                                  const strip<HEAD> &s,
+                                  const bf16 (*keys)[HEAD + 8], unsigned lane)
 {
 #pragma unroll
-    for (int j = 0; j < TILE / 8; j++) {
+    for (int j = 0; j < KEYS / 8; j++) {
+        const bf16 *row = keys[8 * j + lane % 8];
 #pragma unroll
-        for (int i = 0; i < 4; i++)
-            scores[j][i] = 0;
-        if (8 * j / 16 * 16 >= live)
-            continue;
-        const bf16 *row = keys->row[8 * j + lane % 8];
+        for (int h = 0; h < HALVES; h++) {
+#pragma unroll
+            for (int i = 0; i < 4; i++)
+                scores[h][j][i] = 0;
+        }
 #pragma unroll
         for (int k = 0; k < HEAD / 16; k += 2) {
             /* Of the second 16 there is nothing where HEAD / 16 is odd. */
@@ -507,101 +555,177 @@ __device__ inline void score_tile(float scores[TILE / 8][4],
             const unsigned at = 16 * k + lane / 8 * 8;
             uint32_t b[4];
             load_matrix4(b, row + (both || lane < 16 ? at : at - 16));
-            mma_bf16(scores[j], q[k], b);
-            if (both)
-                mma_bf16(scores[j], q[k + 1], b + 2);
+#pragma unroll
+            for (int h = 0; h < HALVES; h++) {
+                mma_bf16(scores[h][j], s.query[h][k], b);
+                if (both)
+                    mma_bf16(scores[h][j], s.query[h][k + 1], b + 2);
+            }
         }
     }
 }
 
-/* Scores beyond the last key out, the rest to exp2(scale (score - most));
- * what was summed so far fades by fade[2]. */
-__device__ inline void weigh_tile(float scores[TILE / 8][4], unsigned live,
-                                  float scale, float most[2], float whole[2],
-                                  float fade[2], unsigned lane)
+/*
+ * scores to weights exp2(scale (score - most)), 0 from the live-th key on; what
+ * was summed so far is brought to the new `most`.
+ */
+template <int HEAD, int KEYS>
+__device__ inline void weigh(float scores[KEYS / 8][4], strip<HEAD> &s, int h,
+                             unsigned live, float scale, unsigned lane)
 {
-    float top[2] = {most[0], most[1]};
+    float top[2] = {s.most[h][0], s.most[h][1]}, fade[2], base[2];
+    if (live < KEYS) {
 #pragma unroll
-    for (int j = 0; j < TILE / 8; j++) {
+        for (int j = 0; j < KEYS / 8; j++) {
 #pragma unroll
-        for (int i = 0; i < 4; i++) {
-            if (8 * j + lane % 4 * 2 + i % 2 >= live)
-                scores[j][i] = -INFINITY;
-            top[i / 2] = fmaxf(top[i / 2], scores[j][i]);
+            for (int i = 0; i < 4; i++)
+                if (8 * j + lane % 4 * 2 + i % 2 >= live)
+                    scores[j][i] = -INFINITY;
         }
     }
 #pragma unroll
-    for (int half = 0; half < 2; half++) {
-        float m = top[half];
+    for (int j = 0; j < KEYS / 8; j++) {
+#pragma unroll
+        for (int i = 0; i < 4; i++)
+            top[i / 2] = fmaxf(top[i / 2], scores[j][i]);
+    }
+#pragma unroll
+    for (int row = 0; row < 2; row++) {
+        float m = top[row];
         m = fmaxf(m, __shfl_xor_sync(0xffffffffu, m, 1));
         m = fmaxf(m, __shfl_xor_sync(0xffffffffu, m, 2));
-        fade[half] = exp2f((most[half] - m) * scale);
-        most[half] = m;
-        whole[half] *= fade[half];
+        fade[row] = exp2_near((s.most[h][row] - m) * scale);
+        base[row] = m * scale;
+        s.most[h][row] = m;
+        s.whole[h][row] *= fade[row];
     }
 #pragma unroll
-    for (int j = 0; j < TILE / 8; j++) {
+    for (int n = 0; n < HEAD / 8; n++) {
+#pragma unroll
+        for (int i = 0; i < 4; i++)
+            s.sum[h][n][i] *= fade[i / 2];
+    }
+#pragma unroll
+    for (int j = 0; j < KEYS / 8; j++) {
 #pragma unroll
         for (int i = 0; i < 4; i++) {
-            scores[j][i] = exp2f((scores[j][i] - most[i / 2]) * scale);
-            whole[i / 2] += scores[j][i];
+            scores[j][i] =
+                exp2_near(fmaf(scores[j][i], scale, -base[i / 2]));
+            s.whole[h][i / 2] += scores[j][i];
         }
     }
 }
 
-/* sum += weights of a chunk times its values. */
-template <int HEAD>
-__device__ inline void add_tile(float sum[HEAD / 8][4],
-                                const float weights[TILE / 8][4],
-                                const tile<HEAD> *values, unsigned live,
-                                unsigned lane)
+/* The sums and the weights' products with KEYS values. */
+template <int HEAD, int KEYS>
+__device__ inline void add_values(strip<HEAD> &s,
+                                  const float weights[HALVES][KEYS / 8][4],
+                                  const bf16 (*values)[HEAD + 8], unsigned lane)
 {
 #pragma unroll
-    for (int k = 0; k < TILE / 16; k++) {
-        if (16 * k >= live)
-            continue;
-        const float *left = weights[2 * k], *right = weights[2 * k + 1];
-        const uint32_t a[4] = {
-            pack_bf16(left[0], left[1]), pack_bf16(left[2], left[3]),
-            pack_bf16(right[0], right[1]), pack_bf16(right[2], right[3])};
-        const bf16 *row = values->row[16 * k + lane % 16];
+    for (int k = 0; k < KEYS / 16; k++) {
+        uint32_t a[HALVES][4];
+        const bf16 *row = values[16 * k + lane % 16];
+#pragma unroll
+        for (int h = 0; h < HALVES; h++) {
+            const float *left = weights[h][2 * k];
+            const float *right = weights[h][2 * k + 1];
+            a[h][0] = pack_bf16(left[0], left[1]);
+            a[h][1] = pack_bf16(left[2], left[3]);
+            a[h][2] = pack_bf16(right[0], right[1]);
+            a[h][3] = pack_bf16(right[2], right[3]);
+        }
 #pragma unroll
         for (int n = 0; n < HEAD / 8; n += 2) {
             uint32_t b[4];
             load_matrix4_trans(b, row + 8 * n + lane / 16 * 8);
-            mma_bf16(sum[n], a, b);
-            mma_bf16(sum[n + 1], a, b + 2);
+#pragma unroll
+            for (int h = 0; h < HALVES; h++) {
+                mma_bf16(s.sum[h][n], a[h], b);
+                mma_bf16(s.sum[h][n + 1], a[h], b + 2);
+            }
+        }
+    }
+}
+
+/* KEYS keys and values, `live` of which are there. */
+template <int HEAD, int KEYS>
+__device__ inline void attend_keys(strip<HEAD> &s,
+                                   const bf16 (*keys)[HEAD + 8],
+                                   const bf16 (*values)[HEAD + 8],
+                                   unsigned live, float scale, unsigned lane)
+{
+    float scores[HALVES][KEYS / 8][4];
+    score_keys<HEAD, KEYS>(scores, s, keys, lane);
+#pragma unroll
+    for (int h = 0; h < HALVES; h++)
+        weigh<HEAD, KEYS>(scores[h], s, h, live, scale, lane);
+    add_values<HEAD, KEYS>(s, scores, values, lane);
+}
+
+/* A tile, of which the first `live` are there. */
+template <int HEAD>
+__device__ inline void attend_tile(strip<HEAD> &s, const tile<HEAD> *keys,
+                                   const tile<HEAD> *values, unsigned live,
+                                   float scale, unsigned lane)
+{
+    for (unsigned from = 0; from < TILE && from < live; from += SPAN) {
+        const unsigned left = live - from;
+        const auto k = keys->row + from, v = values->row + from;
+        if (SPAN > 32 && left > 32)
+            attend_keys<HEAD, SPAN>(s, k, v, left, scale, lane);
+        else if (left > 16)
+            attend_keys<HEAD, 32>(s, k, v, left, scale, lane);
+        else
+            attend_keys<HEAD, 16>(s, k, v, left, scale, lane);
+    }
+}
+
+template <int HEAD>
+__device__ inline void end_strip(const strip<HEAD> &s, bf16 *out, size_t ld,
+                                 unsigned first, unsigned queries,
+                                 unsigned lane)
+{
+#pragma unroll
+    for (int h = 0; h < HALVES; h++) {
+#pragma unroll
+        for (int i = 0; i < 2; i++) {
+            float all = s.whole[h][i];
+            all += __shfl_xor_sync(0xffffffffu, all, 1);
+            all += __shfl_xor_sync(0xffffffffu, all, 2);
+            const unsigned query = first + 16 * h + lane / 4 + 8 * i;
+            bf16 *to = out + query * ld + lane % 4 * 2;
+            const float by = 1.0f / all;
+#pragma unroll
+            for (int n = 0; n < HEAD / 8; n++) {
+                if (query < queries)
+                    *(uint32_t *)(to + 8 * n) =
+                        pack_bf16(s.sum[h][n][2 * i] * by,
+                                  s.sum[h][n][2 * i + 1] * by);
+            }
         }
     }
 }
 
 template <int HEAD>
-__global__ void attend_tiles(attention_shape shape, const bf16 *qkv, bf16 *out)
+__global__ void __launch_bounds__(32 * STRIPS, BLOCKS)
+    attend_tiles(attention_shape shape, const bf16 *qkv, bf16 *out)
 {
-    AKIN_SHARED(tile<HEAD>, tiles); /* [2][keys, values] */
+    AKIN_SHARED(tile<HEAD>, tiles); /* [2 or 1][keys, values] */
     const size_t ld = 3 * (size_t)shape.width;
     const bf16 *picture = qkv + (size_t)blockIdx.z * shape.tokens * ld +
                           blockIdx.y * HEAD;
     const bf16 *keys = picture + shape.width, *values = keys + shape.width;
     const unsigned lane = threadIdx.x % 32;
-    const unsigned first = (blockIdx.x * blockDim.x + threadIdx.x) / 32 * 16;
+    const unsigned first = (blockIdx.x * blockDim.x + threadIdx.x) / 32 * STRIP;
     const float scale = shape.scale * 1.44269504088896340736f; /* log2 e */
-    uint32_t q[HEAD / 16][4];
-    float sum[HEAD / 8][4];
-    float most[2] = {-INFINITY, -INFINITY}, whole[2] = {0, 0}, fade[2];
+    strip<HEAD> s;
     copy_tile<HEAD>(&tiles[0], keys, ld, 0, shape.tokens);
     copy_tile<HEAD>(&tiles[1], values, ld, 0, shape.tokens);
     copies_commit();
-    take_queries<HEAD>(q, picture, ld, first, shape.queries, lane);
-#pragma unroll
-    for (int n = 0; n < HEAD / 8; n++) {
-#pragma unroll
-        for (int i = 0; i < 4; i++)
-            sum[n][i] = 0;
-    }
+    begin_strip<HEAD>(s, picture, ld, first, shape.queries, lane);
     for (unsigned at = 0, now = 0; at < shape.tokens; at += TILE, now ^= 2) {
-        const unsigned left = shape.tokens - at, next = at + TILE;
-        const unsigned live = left < TILE ? left : TILE;
+        const unsigned live = shape.tokens - at, next = at + TILE;
         if (next < shape.tokens) {
             copy_tile<HEAD>(&tiles[now ^ 2], keys, ld, next, shape.tokens);
             copy_tile<HEAD>(&tiles[(now ^ 2) + 1], values, ld, next,
@@ -610,35 +734,14 @@ __global__ void attend_tiles(attention_shape shape, const bf16 *qkv, bf16 *out)
         copies_commit();
         copies_wait<1>();
         __syncthreads();
-        float scores[TILE / 8][4];
-        score_tile<HEAD>(scores, q, &tiles[now], live, lane);
-        weigh_tile(scores, live, scale, most, whole, fade, lane);
-#pragma unroll
-        for (int n = 0; n < HEAD / 8; n++) {
-#pragma unroll
-            for (int i = 0; i < 4; i++)
-                sum[n][i] *= fade[i / 2];
-        }
-        add_tile<HEAD>(sum, scores, &tiles[now + 1], live, lane);
+        if (first < shape.queries)
+            attend_tile<HEAD>(s, &tiles[now], &tiles[now + 1], live, scale,
+                              lane);
         __syncthreads();
     }
-#pragma unroll
-    for (int half = 0; half < 2; half++) {
-        float all = whole[half];
-        all += __shfl_xor_sync(0xffffffffu, all, 1);
-        all += __shfl_xor_sync(0xffffffffu, all, 2);
-        const unsigned query = first + lane / 4 + 8 * half;
-        bf16 *to = out +
-                   ((size_t)blockIdx.z * shape.queries + query) * shape.width +
-                   blockIdx.y * HEAD + lane % 4 * 2;
-        const float by = 1.0f / all;
-#pragma unroll
-        for (int n = 0; n < HEAD / 8; n++) {
-            if (query < shape.queries)
-                *(uint32_t *)(to + 8 * n) = pack_bf16(
-                    sum[n][2 * half] * by, sum[n][2 * half + 1] * by);
-        }
-    }
+    end_strip<HEAD>(s, out + (size_t)blockIdx.z * shape.queries * shape.width +
+                           blockIdx.y * HEAD,
+                    shape.width, first, shape.queries, lane);
 }
 
 /* ---------------------------------------------------------- weights ----- */

@@ -376,9 +376,9 @@ template <int HEAD>
 static akin_status attend_by_tiles(const struct pass *p,
                                    const attention_shape &shape)
 {
-    const size_t shared = 4 * sizeof(tile<HEAD>);
-    const unsigned strips = (shape.queries + 15) / 16;
-    const unsigned blocks = (strips + 7) / 8;
+    const size_t shared = (shape.tokens > TILE ? 4 : 2) * sizeof(tile<HEAD>);
+    const unsigned strips = (shape.queries + STRIP - 1) / STRIP;
+    const unsigned blocks = (strips + STRIPS - 1) / STRIPS;
     const unsigned warps = (strips + blocks - 1) / blocks;
     const dim3 grid(blocks, shape.width / HEAD, p->pictures);
     akin_status status = AKIN_OK;
