@@ -58,6 +58,7 @@ akin_status akin__cuda_rows_nearest(struct akin__cuda_rows *rows,
                                     const float *queries, size_t count,
                                     size_t k, const uint32_t *mask,
                                     uint32_t *place, float *score,
-                                    size_t *found, akin_error *err);
+                                    size_t *found, float *reach,
+                                    akin_error *err);
 
 #endif
