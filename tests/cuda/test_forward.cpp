@@ -518,7 +518,8 @@ static void attention_by_threads_is_softmax_of_floats(void)
     see_attend<64, float>({1, 261, 261, 1, 64, 1}, 2);
     see_attend<64, float>({3, 50, 50, 6, 64, 1}, 2);
     see_attend<64, float>({2, 261, 1, 6, 64, 1}, 2);
-    see_attend<64, float>({1, 32, 32, 1, 32, 20}, 40);
+    see_attend<64, float>({1, 257, 257, 6, 64, 1}, 2);
+    see_attend<64, float>({1, 100, 100, 1, 32, 20}, 40);
     see_attend<128, float>({1, 50, 50, 2, 80, 1}, 2);
     see_attend<128, float>({1, 257, 1, 12, 128, 1}, 2);
 }
@@ -544,6 +545,7 @@ static void attention_by_tiles_is_softmax(void)
     for (unsigned tokens : {1u, 5u, 16u, 17u, 50u, 63u, 64u, 65u, 128u, 257u})
         see_attend_tiles<32>({1, tokens, tokens, 1, 32, 1});
     see_attend_tiles<64>({1, 261, 261, 2, 64, 1});
+    see_attend_tiles<64>({1, 261, 261, 12, 64, 1});
     see_attend_tiles<64>({3, 257, 1, 6, 64, 1});
     see_attend_tiles<64>({3, 50, 50, 6, 64, 1});
     see_attend_tiles<64>({2, 5, 5, 12, 64, 20});
