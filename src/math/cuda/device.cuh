@@ -19,7 +19,8 @@
     type *const name = reinterpret_cast<type *>(akin_shared_bytes)
 
 /* The upper half of a float, rounded to nearest even. */
-struct __align__(2) bf16 {
+struct __align__(2) bf16
+{
     uint16_t bits;
 };
 
@@ -100,8 +101,7 @@ __device__ __forceinline__ void copies_commit()
     asm volatile("cp.async.commit_group;" ::: "memory");
 }
 
-template <int LEFT>
-__device__ __forceinline__ void copies_wait()
+template <int LEFT> __device__ __forceinline__ void copies_wait()
 {
     asm volatile("cp.async.wait_group %0;" : : "n"(LEFT) : "memory");
 }

@@ -42,10 +42,9 @@ __device__ inline float4 widen4(const float *from)
 __device__ inline float4 widen4(const bf16 *from)
 {
     const uint2 two = *(const uint2 *)from;
-    return make_float4(__uint_as_float(two.x << 16),
-                       __uint_as_float(two.x & 0xffff0000u),
-                       __uint_as_float(two.y << 16),
-                       __uint_as_float(two.y & 0xffff0000u));
+    return make_float4(
+        __uint_as_float(two.x << 16), __uint_as_float(two.x & 0xffff0000u),
+        __uint_as_float(two.y << 16), __uint_as_float(two.y & 0xffff0000u));
 }
 
 __device__ inline void narrow4(float4 x, float *to)
@@ -81,9 +80,9 @@ __global__ void cut_patches(const uint8_t *bytes, const float *value,
 {
     const unsigned area = patch * patch, here = blockIdx.x % (rows * cols);
     const uint8_t *corner =
-        bytes + 3 * ((size_t)(blockIdx.x / (rows * cols)) * height * width +
-                     (size_t)(here / cols) * patch * width +
-                     here % cols * patch);
+        bytes +
+        3 * ((size_t)(blockIdx.x / (rows * cols)) * height * width +
+             (size_t)(here / cols) * patch * width + here % cols * patch);
     Number *to = out + (size_t)blockIdx.x * ld;
     for (unsigned i = threadIdx.x; i < area; i += blockDim.x) {
         const uint8_t *pixel =
@@ -96,8 +95,7 @@ __global__ void cut_patches(const uint8_t *bytes, const float *value,
 /* ------------------------------------------------------------ norms ----- */
 
 /* A lane's share of a row: LAPS times four numbers, 128 apart. */
-template <int LAPS>
-struct share {
+template <int LAPS> struct share {
     float4 part[LAPS];
 };
 
@@ -131,11 +129,10 @@ __device__ inline void norm_share(share<LAPS> &s, const float *w,
         const bool inside = 128 * i + 4 * lane < width;
         *p = make_float4(p->x - mean, p->y - mean, p->z - mean, p->w - mean);
         if (inside)
-            squares += (p->x * p->x + p->y * p->y) +
-                       (p->z * p->z + p->w * p->w);
+            squares +=
+                (p->x * p->x + p->y * p->y) + (p->z * p->z + p->w * p->w);
     }
-    const float scale =
-        1.0f / sqrtf(sum_of_warp(squares) / (float)width + eps);
+    const float scale = 1.0f / sqrtf(sum_of_warp(squares) / (float)width + eps);
 #pragma unroll
     for (int i = 0; i < LAPS; i++) {
         const unsigned at = 128 * i + 4 * lane;
@@ -242,8 +239,7 @@ __global__ void pool_rows(unsigned tokens, unsigned first, unsigned end,
     for (int i = 0; i < LAPS; i++)
         sum.part[i] = make_float4(0, 0, 0, 0);
     for (unsigned t = first + warp; t < end; t += POOL_WARPS) {
-        share<LAPS> s =
-            take_share<LAPS>(rows + (size_t)t * width, width, lane);
+        share<LAPS> s = take_share<LAPS>(rows + (size_t)t * width, width, lane);
         if (w)
             norm_share(s, w, b, eps, width, lane);
 #pragma unroll
@@ -299,8 +295,7 @@ __device__ inline float gelu(float x, bf16)
     return fmaxf(x, 0.0f) - far * tail;
 }
 
-template <int KIND, typename Number>
-__device__ inline float activate(float x)
+template <int KIND, typename Number> __device__ inline float activate(float x)
 {
     return KIND == GELU         ? gelu(x, Number())
            : KIND == QUICK_GELU ? gated(x, 1.702f, Number())
@@ -375,8 +370,8 @@ __global__ void attend(attention_shape shape, const Number *qkv, Number *out)
 {
     __shared__ float4 keys[CHUNK][HEAD / 4], values[CHUNK][HEAD / 4];
     const size_t ld = 3 * (size_t)shape.width;
-    const Number *picture = qkv + (size_t)blockIdx.z * shape.tokens * ld +
-                            blockIdx.y * shape.head;
+    const Number *picture =
+        qkv + (size_t)blockIdx.z * shape.tokens * ld + blockIdx.y * shape.head;
     const unsigned query = blockIdx.x * blockDim.x + threadIdx.x;
     const unsigned from = query < shape.queries ? query : shape.queries - 1;
     float4 q[HEAD / 4], sum[HEAD / 4];
@@ -415,10 +410,10 @@ __global__ void attend(attention_shape shape, const Number *qkv, Number *out)
                     dot.z = fmaf(q[i].z, key.z, dot.z);
                     dot.w = fmaf(q[i].w, key.w, dot.w);
                 }
-                score[j] = first + k + j < shape.tokens
-                               ? ((dot.x + dot.y) + (dot.z + dot.w)) *
-                                     shape.scale
-                               : -INFINITY;
+                score[j] =
+                    first + k + j < shape.tokens
+                        ? ((dot.x + dot.y) + (dot.z + dot.w)) * shape.scale
+                        : -INFINITY;
                 top = fmaxf(top, score[j]);
             }
             const float fade = expf(most - top);
@@ -459,46 +454,46 @@ __global__ void attend(attention_shape shape, const Number *qkv, Number *out)
 }
 
 /*
- * By tensor cores: a warp for 32 queries, in two halves of 16 that share what
- * is read of keys and values. bf16, HEAD the head's numbers, a multiple of 16.
- * Tiles of keys and values are copied ahead, two deep; where all keys fit into
- * one tile there is memory for one.
+ * By tensor cores: a warp for 16 queries at a time. bf16, HEAD the head's
+ * numbers, a multiple of 16. Where all keys and values fit into the block's
+ * memory they are read once and its warps go their own ways; else tiles of them
+ * are copied ahead.
  *
  * Fragments as PTX has them: of a 16 x 8 result a lane holds columns 2 (lane %
  * 4) and the next, of rows lane / 4 and 8 more.
  */
 enum {
     TILE = 64,
-    SPAN = 64, /* keys whose scores a warp has at a time */
-    HALVES = 2,
-    STRIP = 16 * HALVES,
-    STRIPS = 4, /* warps of a block at most */
-    BLOCKS = 2  /* that a processor of the card is to hold */
+    SPAN = 32, /* keys whose scores a warp has at a time */
+    STRIP = 16,
+    STRIPS = 9, /* warps of a block at most: 257 tokens are 17 strips */
+    DEPTH = 5   /* tiles of keys in a block's memory at most */
 };
-template <int HEAD>
-struct tile {
+template <int HEAD> struct tile {
     bf16 row[TILE][HEAD + 8]; /* so that 8 rows lie in different banks */
 };
 
+/* Of a tile as many rows, in whole spans, as there are keys. */
 template <int HEAD>
 __device__ inline void copy_tile(tile<HEAD> *to, const bf16 *from, size_t ld,
                                  unsigned first, unsigned tokens)
 {
     enum { PIECES = HEAD / 8 };
-    for (unsigned i = threadIdx.x; i < TILE * PIECES; i += blockDim.x) {
+    const unsigned left = (tokens - first + SPAN - 1) / SPAN * SPAN;
+    const unsigned rows = left < TILE ? left : TILE;
+    for (unsigned i = threadIdx.x; i < rows * PIECES; i += blockDim.x) {
         const unsigned row = i / PIECES, at = i % PIECES * 8;
         const bool valid = first + row < tokens;
-        copy16(&to->row[row][at],
-               from + (valid ? first + row : 0) * ld + at, valid);
+        copy16(&to->row[row][at], from + (valid ? first + row : 0) * ld + at,
+               valid);
     }
 }
 
 /* What a warp holds of its queries, and of their answers so far. */
-template <int HEAD>
-struct strip {
-    uint32_t query[HALVES][HEAD / 16][4];
-    float sum[HALVES][HEAD / 8][4];
-    float most[HALVES][2], whole[HALVES][2]; /* of rows lane / 4 and 8 more */
+template <int HEAD> struct strip {
+    uint32_t query[HEAD / 16][4];
+    float sum[HEAD / 8][4];
+    float most[2], whole[2]; /* of rows lane / 4 and 8 more */
 };
 
 template <int HEAD>
@@ -506,36 +501,33 @@ __device__ inline void begin_strip(strip<HEAD> &s, const bf16 *from, size_t ld,
                                    unsigned first, unsigned queries,
                                    unsigned lane)
 {
+    unsigned low = first + lane / 4, high = low + 8;
+    low = low < queries ? low : queries - 1;
+    high = high < queries ? high : queries - 1;
 #pragma unroll
-    for (int h = 0; h < HALVES; h++) {
-        unsigned low = first + 16 * h + lane / 4, high = low + 8;
-        low = low < queries ? low : queries - 1;
-        high = high < queries ? high : queries - 1;
+    for (int k = 0; k < HEAD / 16; k++) {
+        const unsigned at = 16 * k + lane % 4 * 2;
+        s.query[k][0] = *(const uint32_t *)(from + low * ld + at);
+        s.query[k][1] = *(const uint32_t *)(from + high * ld + at);
+        s.query[k][2] = *(const uint32_t *)(from + low * ld + at + 8);
+        s.query[k][3] = *(const uint32_t *)(from + high * ld + at + 8);
+    }
 #pragma unroll
-        for (int k = 0; k < HEAD / 16; k++) {
-            const unsigned at = 16 * k + lane % 4 * 2;
-            s.query[h][k][0] = *(const uint32_t *)(from + low * ld + at);
-            s.query[h][k][1] = *(const uint32_t *)(from + high * ld + at);
-            s.query[h][k][2] = *(const uint32_t *)(from + low * ld + at + 8);
-            s.query[h][k][3] = *(const uint32_t *)(from + high * ld + at + 8);
-        }
+    for (int n = 0; n < HEAD / 8; n++) {
 #pragma unroll
-        for (int n = 0; n < HEAD / 8; n++) {
+        for (int i = 0; i < 4; i++)
+            s.sum[n][i] = 0;
+    }
 #pragma unroll
-            for (int i = 0; i < 4; i++)
-                s.sum[h][n][i] = 0;
-        }
-#pragma unroll
-        for (int i = 0; i < 2; i++) {
-            s.most[h][i] = -INFINITY;
-            s.whole[h][i] = 0;
-        }
+    for (int i = 0; i < 2; i++) {
+        s.most[i] = -INFINITY;
+        s.whole[i] = 0;
     }
 }
 
-/* scores [KEYS / 8][4] of each half, with KEYS keys. */
+/* scores [KEYS / 8][4] of a warp's queries, with KEYS keys. */
 template <int HEAD, int KEYS>
-__device__ inline void score_keys(float scores[HALVES][KEYS / 8][4],
+__device__ inline void score_keys(float scores[KEYS / 8][4],
                                   const strip<HEAD> &s,
                                   const bf16 (*keys)[HEAD + 8], unsigned lane)
 {
@@ -543,11 +535,8 @@ __device__ inline void score_keys(float scores[HALVES][KEYS / 8][4],
     for (int j = 0; j < KEYS / 8; j++) {
         const bf16 *row = keys[8 * j + lane % 8];
 #pragma unroll
-        for (int h = 0; h < HALVES; h++) {
-#pragma unroll
-            for (int i = 0; i < 4; i++)
-                scores[h][j][i] = 0;
-        }
+        for (int i = 0; i < 4; i++)
+            scores[j][i] = 0;
 #pragma unroll
         for (int k = 0; k < HEAD / 16; k += 2) {
             /* Of the second 16 there is nothing where HEAD / 16 is odd. */
@@ -555,12 +544,9 @@ __device__ inline void score_keys(float scores[HALVES][KEYS / 8][4],
             const unsigned at = 16 * k + lane / 8 * 8;
             uint32_t b[4];
             load_matrix4(b, row + (both || lane < 16 ? at : at - 16));
-#pragma unroll
-            for (int h = 0; h < HALVES; h++) {
-                mma_bf16(scores[h][j], s.query[h][k], b);
-                if (both)
-                    mma_bf16(scores[h][j], s.query[h][k + 1], b + 2);
-            }
+            mma_bf16(scores[j], s.query[k], b);
+            if (both)
+                mma_bf16(scores[j], s.query[k + 1], b + 2);
         }
     }
 }
@@ -570,10 +556,10 @@ __device__ inline void score_keys(float scores[HALVES][KEYS / 8][4],
  * was summed so far is brought to the new `most`.
  */
 template <int HEAD, int KEYS>
-__device__ inline void weigh(float scores[KEYS / 8][4], strip<HEAD> &s, int h,
+__device__ inline void weigh(float scores[KEYS / 8][4], strip<HEAD> &s,
                              unsigned live, float scale, unsigned lane)
 {
-    float top[2] = {s.most[h][0], s.most[h][1]}, fade[2], base[2];
+    float top[2] = {s.most[0], s.most[1]}, fade[2], base[2];
     if (live < KEYS) {
 #pragma unroll
         for (int j = 0; j < KEYS / 8; j++) {
@@ -594,24 +580,23 @@ __device__ inline void weigh(float scores[KEYS / 8][4], strip<HEAD> &s, int h,
         float m = top[row];
         m = fmaxf(m, __shfl_xor_sync(0xffffffffu, m, 1));
         m = fmaxf(m, __shfl_xor_sync(0xffffffffu, m, 2));
-        fade[row] = exp2_near((s.most[h][row] - m) * scale);
+        fade[row] = exp2_near((s.most[row] - m) * scale);
         base[row] = m * scale;
-        s.most[h][row] = m;
-        s.whole[h][row] *= fade[row];
+        s.most[row] = m;
+        s.whole[row] *= fade[row];
     }
 #pragma unroll
     for (int n = 0; n < HEAD / 8; n++) {
 #pragma unroll
         for (int i = 0; i < 4; i++)
-            s.sum[h][n][i] *= fade[i / 2];
+            s.sum[n][i] *= fade[i / 2];
     }
 #pragma unroll
     for (int j = 0; j < KEYS / 8; j++) {
 #pragma unroll
         for (int i = 0; i < 4; i++) {
-            scores[j][i] =
-                exp2_near(fmaf(scores[j][i], scale, -base[i / 2]));
-            s.whole[h][i / 2] += scores[j][i];
+            scores[j][i] = exp2_near(fmaf(scores[j][i], scale, -base[i / 2]));
+            s.whole[i / 2] += scores[j][i];
         }
     }
 }
@@ -619,47 +604,35 @@ __device__ inline void weigh(float scores[KEYS / 8][4], strip<HEAD> &s, int h,
 /* The sums and the weights' products with KEYS values. */
 template <int HEAD, int KEYS>
 __device__ inline void add_values(strip<HEAD> &s,
-                                  const float weights[HALVES][KEYS / 8][4],
+                                  const float weights[KEYS / 8][4],
                                   const bf16 (*values)[HEAD + 8], unsigned lane)
 {
 #pragma unroll
     for (int k = 0; k < KEYS / 16; k++) {
-        uint32_t a[HALVES][4];
+        const float *left = weights[2 * k], *right = weights[2 * k + 1];
+        const uint32_t a[4] = {
+            pack_bf16(left[0], left[1]), pack_bf16(left[2], left[3]),
+            pack_bf16(right[0], right[1]), pack_bf16(right[2], right[3])};
         const bf16 *row = values[16 * k + lane % 16];
-#pragma unroll
-        for (int h = 0; h < HALVES; h++) {
-            const float *left = weights[h][2 * k];
-            const float *right = weights[h][2 * k + 1];
-            a[h][0] = pack_bf16(left[0], left[1]);
-            a[h][1] = pack_bf16(left[2], left[3]);
-            a[h][2] = pack_bf16(right[0], right[1]);
-            a[h][3] = pack_bf16(right[2], right[3]);
-        }
 #pragma unroll
         for (int n = 0; n < HEAD / 8; n += 2) {
             uint32_t b[4];
             load_matrix4_trans(b, row + 8 * n + lane / 16 * 8);
-#pragma unroll
-            for (int h = 0; h < HALVES; h++) {
-                mma_bf16(s.sum[h][n], a[h], b);
-                mma_bf16(s.sum[h][n + 1], a[h], b + 2);
-            }
+            mma_bf16(s.sum[n], a, b);
+            mma_bf16(s.sum[n + 1], a, b + 2);
         }
     }
 }
 
 /* KEYS keys and values, `live` of which are there. */
 template <int HEAD, int KEYS>
-__device__ inline void attend_keys(strip<HEAD> &s,
-                                   const bf16 (*keys)[HEAD + 8],
+__device__ inline void attend_keys(strip<HEAD> &s, const bf16 (*keys)[HEAD + 8],
                                    const bf16 (*values)[HEAD + 8],
                                    unsigned live, float scale, unsigned lane)
 {
-    float scores[HALVES][KEYS / 8][4];
+    float scores[KEYS / 8][4];
     score_keys<HEAD, KEYS>(scores, s, keys, lane);
-#pragma unroll
-    for (int h = 0; h < HALVES; h++)
-        weigh<HEAD, KEYS>(scores[h], s, h, live, scale, lane);
+    weigh<HEAD, KEYS>(scores, s, live, scale, lane);
     add_values<HEAD, KEYS>(s, scores, values, lane);
 }
 
@@ -672,12 +645,10 @@ __device__ inline void attend_tile(strip<HEAD> &s, const tile<HEAD> *keys,
     for (unsigned from = 0; from < TILE && from < live; from += SPAN) {
         const unsigned left = live - from;
         const auto k = keys->row + from, v = values->row + from;
-        if (SPAN > 32 && left > 32)
+        if (left > SPAN / 2)
             attend_keys<HEAD, SPAN>(s, k, v, left, scale, lane);
-        else if (left > 16)
-            attend_keys<HEAD, 32>(s, k, v, left, scale, lane);
         else
-            attend_keys<HEAD, 16>(s, k, v, left, scale, lane);
+            attend_keys<HEAD, SPAN / 2>(s, k, v, left, scale, lane);
     }
 }
 
@@ -687,61 +658,72 @@ __device__ inline void end_strip(const strip<HEAD> &s, bf16 *out, size_t ld,
                                  unsigned lane)
 {
 #pragma unroll
-    for (int h = 0; h < HALVES; h++) {
+    for (int i = 0; i < 2; i++) {
+        float all = s.whole[i];
+        all += __shfl_xor_sync(0xffffffffu, all, 1);
+        all += __shfl_xor_sync(0xffffffffu, all, 2);
+        const unsigned query = first + lane / 4 + 8 * i;
+        bf16 *to = out + query * ld + lane % 4 * 2;
+        const float by = 1.0f / all;
 #pragma unroll
-        for (int i = 0; i < 2; i++) {
-            float all = s.whole[h][i];
-            all += __shfl_xor_sync(0xffffffffu, all, 1);
-            all += __shfl_xor_sync(0xffffffffu, all, 2);
-            const unsigned query = first + 16 * h + lane / 4 + 8 * i;
-            bf16 *to = out + query * ld + lane % 4 * 2;
-            const float by = 1.0f / all;
-#pragma unroll
-            for (int n = 0; n < HEAD / 8; n++) {
-                if (query < queries)
-                    *(uint32_t *)(to + 8 * n) =
-                        pack_bf16(s.sum[h][n][2 * i] * by,
-                                  s.sum[h][n][2 * i + 1] * by);
-            }
+        for (int n = 0; n < HEAD / 8; n++) {
+            if (query < queries)
+                *(uint32_t *)(to + 8 * n) =
+                    pack_bf16(s.sum[n][2 * i] * by, s.sum[n][2 * i + 1] * by);
         }
     }
 }
 
+/* tiles: room for `depth` of keys and as many of values, in turns. */
 template <int HEAD>
-__global__ void __launch_bounds__(32 * STRIPS, BLOCKS)
-    attend_tiles(attention_shape shape, const bf16 *qkv, bf16 *out)
+__global__ void __launch_bounds__(32 * STRIPS, HEAD <= 64 ? 2 : 1)
+    attend_tiles(attention_shape shape, unsigned depth, const bf16 *qkv,
+                 bf16 *out)
 {
-    AKIN_SHARED(tile<HEAD>, tiles); /* [2 or 1][keys, values] */
+    AKIN_SHARED(tile<HEAD>, tiles);
     const size_t ld = 3 * (size_t)shape.width;
-    const bf16 *picture = qkv + (size_t)blockIdx.z * shape.tokens * ld +
-                          blockIdx.y * HEAD;
+    const bf16 *picture =
+        qkv + (size_t)blockIdx.z * shape.tokens * ld + blockIdx.y * HEAD;
     const bf16 *keys = picture + shape.width, *values = keys + shape.width;
     const unsigned lane = threadIdx.x % 32;
-    const unsigned first = (blockIdx.x * blockDim.x + threadIdx.x) / 32 * STRIP;
+    const unsigned count = (shape.tokens + TILE - 1) / TILE;
+    const bool whole = count <= depth;
+    const unsigned step = gridDim.x * blockDim.x / 32 * STRIP;
     const float scale = shape.scale * 1.44269504088896340736f; /* log2 e */
-    strip<HEAD> s;
-    copy_tile<HEAD>(&tiles[0], keys, ld, 0, shape.tokens);
-    copy_tile<HEAD>(&tiles[1], values, ld, 0, shape.tokens);
-    copies_commit();
-    begin_strip<HEAD>(s, picture, ld, first, shape.queries, lane);
-    for (unsigned at = 0, now = 0; at < shape.tokens; at += TILE, now ^= 2) {
-        const unsigned live = shape.tokens - at, next = at + TILE;
-        if (next < shape.tokens) {
-            copy_tile<HEAD>(&tiles[now ^ 2], keys, ld, next, shape.tokens);
-            copy_tile<HEAD>(&tiles[(now ^ 2) + 1], values, ld, next,
-                            shape.tokens);
-        }
-        copies_commit();
-        copies_wait<1>();
-        __syncthreads();
-        if (first < shape.queries)
-            attend_tile<HEAD>(s, &tiles[now], &tiles[now + 1], live, scale,
-                              lane);
-        __syncthreads();
+    unsigned first = (blockIdx.x * blockDim.x + threadIdx.x) / 32 * STRIP;
+    for (unsigned i = 0; i < count && i < depth; i++) {
+        copy_tile<HEAD>(&tiles[2 * i], keys, ld, TILE * i, shape.tokens);
+        copy_tile<HEAD>(&tiles[2 * i + 1], values, ld, TILE * i, shape.tokens);
     }
-    end_strip<HEAD>(s, out + (size_t)blockIdx.z * shape.queries * shape.width +
-                           blockIdx.y * HEAD,
-                    shape.width, first, shape.queries, lane);
+    copies_commit();
+    copies_wait<0>();
+    __syncthreads();
+    do {
+        strip<HEAD> s;
+        begin_strip<HEAD>(s, picture, ld, first, shape.queries, lane);
+        for (unsigned i = 0; i < count; i++) {
+            tile<HEAD> *here = &tiles[2 * (i % depth)];
+            if (first < shape.queries)
+                attend_tile<HEAD>(s, here, here + 1, shape.tokens - TILE * i,
+                                  scale, lane);
+            if (whole)
+                continue;
+            __syncthreads();
+            if (i + depth < count) {
+                const unsigned next = TILE * (i + depth);
+                copy_tile<HEAD>(here, keys, ld, next, shape.tokens);
+                copy_tile<HEAD>(here + 1, values, ld, next, shape.tokens);
+            }
+            copies_commit();
+            copies_wait<1>();
+            __syncthreads();
+        }
+        end_strip<HEAD>(s,
+                        out + (size_t)blockIdx.z * shape.queries * shape.width +
+                            blockIdx.y * HEAD,
+                        shape.width, first, shape.queries, lane);
+        first += step;
+    } while (whole && first < shape.queries);
 }
 
 /* ---------------------------------------------------------- weights ----- */
@@ -763,8 +745,8 @@ __global__ void place_weights(size_t n, size_t k, size_t ld, const float *from,
 
 /* For tests: rows of numbers [rows][ld] as floats [rows][k]. */
 template <typename Number>
-__global__ void widen_rows(size_t rows, size_t k, size_t ld,
-                           const Number *from, float *to)
+__global__ void widen_rows(size_t rows, size_t k, size_t ld, const Number *from,
+                           float *to)
 {
     const size_t step = (size_t)gridDim.x * blockDim.x;
     for (size_t i = (size_t)blockIdx.x * blockDim.x + threadIdx.x; i < rows * k;

@@ -37,7 +37,8 @@ akin_status akin__cuda_room(size_t bytes, const char *what, akin_error *err);
 
 /* network.cu */
 akin_status akin__cuda_network_open(struct akin__cuda_network **network,
-                                    int card, const struct akin__cuda_spec *spec,
+                                    int card,
+                                    const struct akin__cuda_spec *spec,
                                     akin_error *err);
 void akin__cuda_network_close(struct akin__cuda_network **network);
 size_t akin__cuda_network_batch(const struct akin__cuda_network *network);

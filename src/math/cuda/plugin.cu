@@ -122,7 +122,8 @@ static void pinned_free(void *memory)
 }
 
 extern "C" __attribute__((visibility("default")))
-const struct akin__cuda_plugin *akin_cuda_plugin(void)
+const struct akin__cuda_plugin *
+akin_cuda_plugin(void)
 {
     static const struct akin__cuda_plugin plugin = {
         AKIN__CUDA_ABI,
