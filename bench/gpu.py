@@ -20,7 +20,7 @@ files: JPEG files of 640 x 480 into an index: `akin index --device cuda`, once
 a few and once many, so that what starting takes can be left out; against what
 the cores do of the same by themselves (`akin bench FOLDER`).
 
-A line of JSON for each figure, then "ok" or "not ok" for each aim, then a table.
+A line of JSON for each figure, "ok" or "not ok" for each aim, then a table.
 --device cpu tries the script itself where no card is.
 """
 import argparse

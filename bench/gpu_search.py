@@ -11,8 +11,9 @@ scores there; PyTorch by matmul and topk, pieces of rows at a time where the
 scores would not fit, on the card alone. Whether the 10 nearest by float32 are
 among the K of bf16 is held against PyTorch's float32 product without TF32.
 
-Then an index of --index vectors (200,000; 0: none) is searched by its card, with
-float32 ranking what bf16 found, and by float32 alone: the answers are the same.
+Then an index of --index vectors (200,000; 0: none) is searched by the card,
+with float32 ranking what bf16 found, and by float32 alone: the answers are the
+same.
 
 A line of JSON for each figure, "ok" or "not ok" for each aim, then a table.
 --device cpu tries the script itself where no card is.
