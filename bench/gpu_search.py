@@ -23,6 +23,7 @@ import ctypes
 import json
 import os
 import re
+import signal
 import statistics
 import subprocess
 import sys
@@ -32,7 +33,7 @@ import time
 import numpy as np
 import torch
 
-from places import BUILD, TOP
+from places import BUILD, TOP, memory_folder
 
 MAKEINDEX = os.path.join(BUILD, 'tests', 'makeindex')
 PLUGIN = os.environ.get('AKIN_CUDA_PLUGIN') or \
@@ -251,8 +252,8 @@ def places(line):
 
 
 def of_an_index():
-    room = '/dev/shm' if os.access('/dev/shm', os.W_OK) else None
-    with tempfile.TemporaryDirectory(prefix='akin-gpu-', dir=room) as home:
+    with tempfile.TemporaryDirectory(prefix='akin-gpu-',
+                                     dir=memory_folder(4 << 30)) as home:
         raw, few, index = (os.path.join(home, n)
                            for n in ('raw', 'few', 'x.akin'))
         units(told.index, 5).cpu().numpy().tofile(raw)
@@ -270,8 +271,21 @@ def of_an_index():
                 f'an index of {told.index:,}, {how}: the answers of float32')
 
 
+def print_table():
+    head = ('', 'ms, best', 'median', 'GB/s', 'TFLOP/s')
+    for row in (head, ('---',) + ('--:',) * 4, *table):
+        print('| ' + ' | '.join(row) + ' |', flush=True)
+
+
+def stop(*_):
+    """Out of time: what there is."""
+    print_table()
+    sys.exit(1)
+
+
 def main():
     global told
+    signal.signal(signal.SIGTERM, stop)
     options = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     options.add_argument('--rows', type=int, default=10_000_000)
@@ -302,9 +316,7 @@ def main():
                 of_an_index()
             except Exception as why:
                 aim(False, f'an index: {type(why).__name__}: {why}')
-    head = ('', 'ms, best', 'median', 'GB/s', 'TFLOP/s')
-    for row in (head, ('---',) + ('--:',) * 4, *table):
-        print('| ' + ' | '.join(row) + ' |')
+    print_table()
 
 
 if __name__ == '__main__':

@@ -247,10 +247,10 @@ do_search() {
 # Seconds that a step has; together they fit ten minutes.
 seconds_of() {
     case $1 in
-    tests) echo 150 ;;
+    tests) echo 130 ;;
     sanitizer) echo 120 ;;
-    speed) echo 210 ;;
-    search) echo 110 ;;
+    speed) echo 240 ;;
+    search) echo 100 ;;
     esac
 }
 
