@@ -11,8 +11,9 @@ scores there; PyTorch by matmul and topk, pieces of rows at a time where the
 scores would not fit, on the card alone. Whether the 10 nearest by float32 are
 among the K of bf16 is held against PyTorch's float32 product without TF32.
 
-Then an index of --index vectors (200,000; 0: none) is searched by its card, with
-float32 ranking what bf16 found, and by float32 alone: the answers are the same.
+Then an index of --index vectors (200,000; 0: none) is searched by the card,
+with float32 ranking what bf16 found, and by float32 alone: the answers are the
+same.
 
 A line of JSON for each figure, "ok" or "not ok" for each aim, then a table.
 --device cpu tries the script itself where no card is.
@@ -22,6 +23,7 @@ import ctypes
 import json
 import os
 import re
+import signal
 import statistics
 import subprocess
 import sys
@@ -31,7 +33,7 @@ import time
 import numpy as np
 import torch
 
-from places import BUILD, TOP
+from places import BUILD, TOP, memory_folder
 
 MAKEINDEX = os.path.join(BUILD, 'tests', 'makeindex')
 PLUGIN = os.environ.get('AKIN_CUDA_PLUGIN') or \
@@ -250,8 +252,8 @@ def places(line):
 
 
 def of_an_index():
-    room = '/dev/shm' if os.access('/dev/shm', os.W_OK) else None
-    with tempfile.TemporaryDirectory(prefix='akin-gpu-', dir=room) as home:
+    with tempfile.TemporaryDirectory(prefix='akin-gpu-',
+                                     dir=memory_folder(4 << 30)) as home:
         raw, few, index = (os.path.join(home, n)
                            for n in ('raw', 'few', 'x.akin'))
         units(told.index, 5).cpu().numpy().tofile(raw)
@@ -269,8 +271,21 @@ def of_an_index():
                 f'an index of {told.index:,}, {how}: the answers of float32')
 
 
+def print_table():
+    head = ('', 'ms, best', 'median', 'GB/s', 'TFLOP/s')
+    for row in (head, ('---',) + ('--:',) * 4, *table):
+        print('| ' + ' | '.join(row) + ' |', flush=True)
+
+
+def stop(*_):
+    """Out of time: what there is."""
+    print_table()
+    sys.exit(1)
+
+
 def main():
     global told
+    signal.signal(signal.SIGTERM, stop)
     options = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     options.add_argument('--rows', type=int, default=10_000_000)
@@ -301,9 +316,7 @@ def main():
                 of_an_index()
             except Exception as why:
                 aim(False, f'an index: {type(why).__name__}: {why}')
-    head = ('', 'ms, best', 'median', 'GB/s', 'TFLOP/s')
-    for row in (head, ('---',) + ('--:',) * 4, *table):
-        print('| ' + ' | '.join(row) + ' |')
+    print_table()
 
 
 if __name__ == '__main__':

@@ -8,8 +8,9 @@
 # STEP is tests, sanitizer, speed or search; each has its own limit of time, and
 # what one breaks leaves the others running. --report writes a section for
 # docs/gpu.md. $PYTHON (python3) is one with PyTorch, transformers, numpy and
-# Pillow. The last line is "N passed, N failed"; ends with 1 when something
-# failed and with 77 where no card is.
+# Pillow, $AKIN_GPU_SPEED more options of bench/gpu.py. The last line is
+# "N passed, N failed"; ends with 1 when something failed and with 77 where no
+# card is.
 set -u
 
 top=$(cd "$(dirname "$0")/.." && pwd)
@@ -246,10 +247,10 @@ do_search() {
 # Seconds that a step has; together they fit ten minutes.
 seconds_of() {
     case $1 in
-    tests) echo 150 ;;
+    tests) echo 130 ;;
     sanitizer) echo 120 ;;
-    speed) echo 210 ;;
-    search) echo 110 ;;
+    speed) echo 240 ;;
+    search) echo 100 ;;
     esac
 }
 

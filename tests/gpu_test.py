@@ -130,7 +130,7 @@ def telling(name, r):
     if 'embed' in name or name.endswith('_token') or name.endswith('_tokens'):
         return 0.5 * r
     sharp = any(k in name for k in ('q_proj', 'k_proj', 'query', 'key'))
-    return (1.5 if sharp else 1.0) * r * r.shape[-1] ** -0.5
+    return (1.2 if sharp else 1.0) * r * r.shape[-1] ** -0.5
 
 
 @torch.no_grad()
@@ -253,8 +253,8 @@ def cosines(got, want):
 
 @functools.cache
 def everything():
-    """(model, precision, company or 'cpu') -> vectors or what went wrong, and
-    model -> transformers' vectors; the runs side by side."""
+    """(model, precision, company or, at f32, 'cpu') -> vectors or what went
+    wrong, and model -> transformers' vectors; the runs side by side."""
     home = tempfile.mkdtemp(prefix='akin-gpu-')
     unittest.addModuleCleanup(shutil.rmtree, home)
     begin = time.monotonic()
@@ -264,9 +264,9 @@ def everything():
         for name in MODELS:
             folder = os.path.join(home, name)
             model = make_model(name, folder)
+            runs[name, 'f32', 'cpu'] = pool.submit(
+                embed, folder, photos, 'cpu', 'f32')
             for precision in PRECISIONS:
-                runs[name, precision, 'cpu'] = pool.submit(
-                    embed, folder, photos, 'cpu', precision)
                 for what, order in companies(len(photos),
                                              name in FULL).items():
                     runs[name, precision, what] = pool.submit(
@@ -289,7 +289,7 @@ class Gpu(unittest.TestCase):
         runs, wanted = everything()
         for name in MODELS:
             mine = {what: run for (model, p, what), run in runs.items()
-                    if (model, p) == (name, precision)}
+                    if model == name and (p == precision or what == 'cpu')}
             with self.subTest(model=name, precision=precision):
                 try:
                     check(name, mine, wanted[name])
@@ -322,7 +322,7 @@ class Gpu(unittest.TestCase):
     def test_bf16_vectors_are_close_to_transformers_f32(self):
         self.near('bf16', self.alike)
 
-    def test_bf16_vectors_are_close_to_the_cpus(self):
+    def test_bf16_vectors_are_close_to_the_cpus_f32(self):
         self.near('bf16', self.alike, cpu=True)
 
     def same_bits(self, name, runs, _):

@@ -469,6 +469,147 @@ static void a_card_that_is_not_there_is_refused_with_a_reason(void)
     free_made(m);
 }
 
+/* --------------------------------------------------------------------- rows */
+
+/* Unit vectors [rows][dim], the twelfth again the eighth. */
+static float *make_rows(size_t rows, size_t dim, uint64_t seed)
+{
+    float *row = malloc(rows * dim * sizeof *row);
+    for (size_t i = 0; i < rows; i++) {
+        double sum = 0;
+        for (size_t j = 0; j < dim; j++) {
+            row[i * dim + j] = random_number(&seed);
+            sum += (double)row[i * dim + j] * (double)row[i * dim + j];
+        }
+        for (size_t j = 0; j < dim; j++)
+            row[i * dim + j] /= (float)sqrt(sum);
+    }
+    if (rows > 11)
+        memcpy(row + 11 * dim, row + 7 * dim, dim * sizeof *row);
+    return row;
+}
+
+/* Rows as they are and as the card has them; a mask lets every third by. */
+struct set {
+    struct akin__cuda_rows *rows;
+    float *row; /* [count][dim] */
+    uint32_t *mask;
+    size_t count, dim;
+};
+
+static bool passes(const uint32_t *mask, size_t row)
+{
+    return !mask || (mask[row / 32] >> row % 32 & 1);
+}
+
+static double product(const struct set *set, const float *query, size_t row)
+{
+    double sum = 0;
+    for (size_t j = 0; j < set->dim; j++)
+        sum += (double)query[j] * (double)set->row[row * set->dim + j];
+    return sum;
+}
+
+/* Whether these are the best: scores within `reach` of the products, and no
+ * other row's product beyond the least score by more. */
+static bool are_best(const struct set *set, const float *query,
+                     const uint32_t *mask, size_t k, size_t found,
+                     const uint32_t *place, const float *score, double reach)
+{
+    const double slack = reach + 1e-6;
+    bool *in = calloc(set->count, sizeof *in);
+    size_t most = 0;
+    double least = 2;
+    bool good = true;
+    for (size_t row = 0; row < set->count; row++)
+        most += passes(mask, row);
+    good &= found == (k < most ? k : most);
+    for (size_t i = 0; i < found && good; i++) {
+        good &= place[i] < set->count && !in[place[i]] &&
+                passes(mask, place[i]) &&
+                fabs(product(set, query, place[i]) - (double)score[i]) <= slack;
+        if (good)
+            in[place[i]] = true;
+        least = (double)score[i] < least ? (double)score[i] : least;
+    }
+    for (size_t row = 0; row < set->count && good && found == k; row++)
+        if (!in[row] && passes(mask, row))
+            good &= product(set, query, row) <= least + slack;
+    if (!mask && set->count > 11)
+        good &= !in[11] || in[7]; /* of equal ones the first */
+    free(in);
+    return good;
+}
+
+static void ask(const struct set *set, size_t queries, size_t k,
+                const uint32_t *mask)
+{
+    float *query = make_rows(queries, set->dim, 99 + k);
+    uint32_t *place = calloc(queries * k, sizeof *place);
+    float *score = calloc(queries * k, sizeof *score);
+    size_t *found = calloc(queries, sizeof *found), wrong = 0;
+    float *reach = calloc(queries, sizeof *reach);
+    EXPECT_INT(plugin->rows_nearest(set->rows, query, queries, k, mask, place,
+                                    score, found, reach, &err),
+               AKIN_OK);
+    for (size_t q = 0; q < queries; q++) {
+        wrong += !are_best(set, query + q * set->dim, mask, k, found[q],
+                           place + q * k, score + q * k, (double)reach[q]);
+        wrong += !(reach[q] >= 0 && reach[q] < 0.02f);
+    }
+    if (wrong)
+        printf("# %zu x %zu, %zu queries, k %zu%s: %zu wrong\n", set->count,
+               set->dim, queries, k, mask ? ", masked" : "", wrong);
+    EXPECT_INT(wrong, 0);
+    free(reach);
+    free(found);
+    free(score);
+    free(place);
+    free(query);
+}
+
+/* Handed over in pieces of other sizes than any tile. */
+static void open_rows(struct set *set, size_t count, size_t dim)
+{
+    set->count = count;
+    set->dim = dim;
+    set->row = make_rows(count, dim, 4711);
+    set->mask = calloc(count / 32 + 1, sizeof *set->mask);
+    for (size_t row = 0; row < count; row += 3)
+        set->mask[row / 32] |= 1u << row % 32;
+    EXPECT_INT(plugin->rows_open(&set->rows, 0, count, dim, &err), AKIN_OK);
+    for (size_t at = 0; at < count && set->rows; at += 333) {
+        const size_t piece = count - at < 333 ? count - at : 333;
+        EXPECT_INT(
+            plugin->rows_put(set->rows, piece, set->row + at * dim, &err),
+            AKIN_OK);
+    }
+}
+
+static void the_nearest_rows_are_those_of_plain_products(void)
+{
+    const size_t dims[] = {768, 512, 100, 32}, asked[] = {1, 3, 8, 9, 130};
+    const size_t ks[] = {1, 10, 300};
+    if (absent) {
+        tap_skip(absent);
+        return;
+    }
+    for (size_t d = few ? 2 : 0; d < 4; d++)
+        for (size_t small = 0; small < 2; small++) {
+            struct set set = {0};
+            open_rows(&set, small ? 77 : few ? 1500 : 5003, dims[d]);
+            for (size_t q = 0; q < (few ? 4 : 5) && set.rows; q++)
+                for (size_t k = 0; k < 3; k++) {
+                    ask(&set, asked[q], ks[k], NULL);
+                    ask(&set, asked[q], ks[k], set.mask);
+                }
+            if (set.rows)
+                plugin->rows_close(&set.rows);
+            free(set.mask);
+            free(set.row);
+        }
+}
+
 static void more_rows_than_memory_are_refused_as_too_much(void)
 {
     if (absent) {
@@ -537,6 +678,7 @@ int main(int argc, char **argv)
     RUN(threads_may_share_a_network);
     RUN(a_closed_network_gives_its_memory_back);
     RUN(a_card_that_is_not_there_is_refused_with_a_reason);
+    RUN(the_nearest_rows_are_those_of_plain_products);
     RUN(more_rows_than_memory_are_refused_as_too_much);
     return tap_done();
 }
