@@ -9,7 +9,7 @@
  */
 #include <string.h>
 
-#include "akin.h"
+#include "akin_bench.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/file.h"
@@ -84,7 +84,7 @@ static akin_status open_lane(struct lane *lane, const akin_model *model,
     AKIN_CHECK(lane->vectors, err, AKIN_ENOMEM, "no memory to measure");
     AKIN_TRY(akin_session_open(&lane->session, model, err));
     AKIN_TRY(fill_slots(lane, model, err));
-    akin__session_run(lane->session, lane->batch, lane->vectors);
+    AKIN_TRY(akin__session_run(lane->session, lane->batch, lane->vectors, err));
 out:
     return status;
 }
@@ -146,7 +146,8 @@ static akin_status work(void *context, size_t item, int thread, akin_error *err)
                                 tally, err));
             next += (size_t)o->threads;
         }
-        akin__session_run(lane.session, lane.batch, lane.vectors);
+        AKIN_TRY(
+            akin__session_run(lane.session, lane.batch, lane.vectors, err));
         tally->images += (double)lane.batch;
         tally->seconds = akin__seconds() - begun;
     } while (tally->seconds < o->seconds);
@@ -213,7 +214,8 @@ akin_status akin_bench_run(const akin_model *model,
                threads);
     result->threads = threads;
     const struct akin__network *n = akin__model_network(model);
-    result->kernels = n->kernels->tiles[n->precision].path;
+    const bool here = !akin__model_card(model);
+    result->kernels = here ? n->kernels->tiles[n->precision].path : "cuda";
 
     bench.options.files = 0;
     AKIN_TRY(measure(&bench, &sum, &result->network, err));
@@ -224,8 +226,9 @@ akin_status akin_bench_run(const akin_model *model,
         result->decode = threads * sum.images / sum.decode;
         result->resize = threads * sum.images / sum.resize;
     }
-    AKIN_TRY(akin__network_share(n, akin__model_batch(model), SHARE_SECONDS,
-                                 &result->gemm_share, err));
+    if (here)
+        AKIN_TRY(akin__network_share(n, akin__model_batch(model), SHARE_SECONDS,
+                                     &result->gemm_share, err));
 out:
     akin__free(bench.tally);
     return status;

@@ -597,6 +597,8 @@ json_t *akin__json_speed(const struct akin__speed *speed)
     bad |= set(object, "precision", json_string(speed->precision));
     bad |= set(object, "threads", json_integer(speed->threads));
     bad |= set_text(object, "cpu", speed->cpu);
+    bad |= set(object, "device", json_string(speed->device));
+    bad |= set_text(object, "card", speed->card);
     bad |= set(object, "kernels", json_string(speed->kernels));
     bad |= set(object, "read", rate_of(&speed->read));
     bad |= set(object, "decode", rate_of(&speed->decode));
