@@ -471,7 +471,7 @@ const struct cli_command cli_bench = {
     .run = run,
     .options = {{"model", "known name, hub id or folder; again for a second"},
                 {"precision", "only this one; again for a second"},
-                {"device", "where the network runs (auto): docs/gpu.md"},
+                {"device", "where the network runs (auto)"},
                 {"accuracy", "compare the vectors with those of f32"},
                 {"threads", "processors to use (all)"},
                 {"json", "a line for each precision: docs/json.md"}},

@@ -491,7 +491,10 @@ typedef struct akin_index_model {
     const char *precision;   /* "f32", "bf16" or "int8" */
     const char *fingerprint; /* 64 hexadecimal digits */
     uint32_t dim;
-    uint64_t images; /* rows that belong to a file: akin_index_count */
+    uint64_t images;     /* rows that belong to a file: akin_index_count */
+    const char *devices; /* where its vectors were made: "cpu", "cuda" or
+                            "cpu, cuda"; "": nobody can tell. What was imported
+                            counts as cpu */
 } akin_index_model;
 
 typedef struct akin_index_info {

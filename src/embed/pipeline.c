@@ -490,6 +490,14 @@ static void close_workers(struct pipeline *pipeline)
     akin__free(pipeline->worker);
 }
 
+/* A card that failed, say, spoils nothing of what is staged. */
+static void save(struct akin__line *line)
+{
+    akin_error err;
+    if (!line->broken.code && akin__index_commit(line->run->index, &err))
+        line->broken = err;
+}
+
 akin_status akin__pipeline(struct akin__run *run, akin_error *err)
 {
     const akin_index_options *options = &run->options;
@@ -511,6 +519,8 @@ akin_status akin__pipeline(struct akin__run *run, akin_error *err)
                               akin__limits(options->limits).file_bytes, err));
     status = akin__parallel((int)pipeline.workers + 1, pipeline.workers + 1,
                             work, &pipeline, err);
+    if (status && status != AKIN_ECANCELLED)
+        save(&pipeline.line);
     share_seconds(&pipeline, akin__seconds() - start);
     tell_stages(&pipeline);
 out:
