@@ -118,53 +118,66 @@ static akin_status build(akin_model *model, struct akin__network **network,
     return status;
 }
 
-/* The network on the card that the options ask for. */
-static akin_status build_on_card(akin_model *model,
-                                 const struct akin__config *config,
-                                 const akin_model_options *options,
-                                 akin_error *err)
+/* The card that the options ask for, with room for the network. */
+static akin_status find_card(const struct akin__config *config,
+                             const akin_model_options *options,
+                             const struct akin__cuda_plugin **plugin,
+                             struct akin__cuda_card *card, akin_error *err)
 {
-    const struct akin__cuda_plugin *plugin;
-    struct akin__cuda_card card;
-    akin_status status = AKIN_OK;
     /* As what is not installed: no card will ever serve. */
-    AKIN_CHECK(options->precision != AKIN_PRECISION_INT8, err, AKIN_ENOTFOUND,
-               "8 bits run on the CPU alone: precision f32 or bf16 runs on a "
-               "card");
-    AKIN_TRY(akin__cuda_choose(options->device, &plugin, &card, err));
-    AKIN_TRY(akin__card_room(&card, config, options->precision, err));
-    AKIN_TRY(build(model, &model->network, config, options, true, err));
-    AKIN_TRY(akin__card_open(&model->card, plugin, card.number, model->network,
-                             (const float(*)[256])model->preprocess.value,
-                             err));
-    akin__network_shed(model->network);
-    snprintf(model->device, sizeof model->device, "cuda:%d", card.number);
-    snprintf(model->device_name, sizeof model->device_name, "%.127s",
-             card.name);
-out:
-    if (status)
-        akin__network_close(&model->network);
-    return status;
+    if (options->precision == AKIN_PRECISION_INT8)
+        return akin__fail(err, AKIN_ENOTFOUND,
+                          "8 bits run on the CPU alone, f32 and bf16 on a card "
+                          "too");
+    const akin_status status =
+        akin__cuda_choose(options->device, plugin, card, err);
+    return status ? status
+                  : akin__card_room(card, config, options->precision, err);
 }
 
-/* The network where the options want it. With "auto" a card that does not serve
- * is a note, weights that cannot be read are not. */
+/* The network, which is plain, to the card. */
+static akin_status move_to_card(akin_model *model,
+                                const struct akin__cuda_plugin *plugin,
+                                const struct akin__cuda_card *card,
+                                akin_error *err)
+{
+    const akin_status status =
+        akin__card_open(&model->card, plugin, card->number, model->network,
+                        (const float(*)[256])model->preprocess.value, err);
+    if (status)
+        return status;
+    akin__network_shed(model->network);
+    snprintf(model->device, sizeof model->device, "cuda:%d", card->number);
+    memcpy(model->device_name, card->name, sizeof model->device_name);
+    return AKIN_OK;
+}
+
+/* The network where the options want it. What is wrong with the model is that
+ * everywhere; with "auto" a card that does not serve is a note. */
 static akin_status build_somewhere(akin_model *model,
                                    const struct akin__config *config,
                                    const akin_model_options *options,
                                    akin_error *err)
 {
+    const struct akin__cuda_plugin *plugin;
+    struct akin__cuda_card card;
     akin_error cause;
-    if (akin__device_tries_card(options->device)) {
-        const akin_status status =
-            build_on_card(model, config, options, &cause);
+    if (!akin__device_tries_card(options->device))
+        return build(model, &model->network, config, options, false, err);
+    akin_status status = find_card(config, options, &plugin, &card, &cause);
+    if (!status) {
+        status = build(model, &model->network, config, options, true, err);
+        if (status)
+            return status;
+        status = move_to_card(model, plugin, &card, &cause);
         if (!status)
             return AKIN_OK;
-        if (strcmp(options->device, "auto") != 0)
-            return akin__fail(err, status, "%s: %s; device cpu does without",
-                              options->device, cause.message);
-        model->note = cause;
+        akin__network_close(&model->network);
     }
+    if (strcmp(options->device, "auto") != 0)
+        return akin__fail(err, status, "%s: %s; device cpu does without",
+                          options->device, cause.message);
+    model->note = cause;
     return build(model, &model->network, config, options, false, err);
 }
 

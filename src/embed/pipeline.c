@@ -448,10 +448,20 @@ static size_t in_hand(const struct pipeline *pipeline, const akin_model *model)
     return share < most ? share : most;
 }
 
+/* Workers that make up for those who wait for a card, while others decode. */
+static size_t waiting(const struct akin__run *run, int threads)
+{
+    for (size_t i = 0; i < run->model_count; i++)
+        if (strcmp(akin_model_device(run->models[i]), "cpu") != 0)
+            return (size_t)threads / 8;
+    return 0;
+}
+
 static akin_status open_workers(struct pipeline *pipeline, akin_error *err)
 {
     const struct akin__run *run = pipeline->line.run;
-    const size_t threads = (size_t)run->options.threads;
+    const size_t threads =
+        (size_t)run->options.threads + waiting(run, run->options.threads);
     pipeline->workers = threads < run->list.count ? threads : run->list.count;
     for (size_t i = 0; i < run->model_count; i++) {
         const size_t batch = in_hand(pipeline, run->models[i]);
