@@ -32,7 +32,7 @@ enum { AKIN__CUDA_ABI = 1 };
 /* A card as it is now. */
 struct akin__cuda_card {
     int number;            /* as CUDA counts them, from 0 */
-    char name[128];        /* "NVIDIA H100 80GB HBM3" */
+    char name[256];        /* "NVIDIA H100 80GB HBM3" */
     int major, minor;      /* compute capability */
     int driver, runtime;   /* CUDA versions, 13000 for 13.0 */
     uint64_t memory, free; /* bytes */
@@ -130,13 +130,17 @@ struct akin__cuda_plugin {
     /* vectors [count][dim] behind those that are there. */
     akin_status (*rows_put)(struct akin__cuda_rows *rows, size_t count,
                             const float *vectors, akin_error *err);
-    /* The k rows of largest inner product with each query [count][dim], in any
-     * order, equal ones by number: place and score [count][k]; *found of each.
-     * mask: a bit for each row, 1 to let it pass, or NULL for all. */
+    /* The k rows of largest inner product, as bf16, with each query
+     * [count][dim], in any order, of equal ones the first: place and score
+     * [count][k]; found and reach [count]: how many, and how far a score of any
+     * row may be from its product in float32. The same whatever the count but
+     * for what rounding does. mask: a bit for each row, 1 to let it pass, or
+     * NULL for all. */
     akin_status (*rows_nearest)(struct akin__cuda_rows *rows,
                                 const float *queries, size_t count, size_t k,
                                 const uint32_t *mask, uint32_t *place,
-                                float *score, size_t *found, akin_error *err);
+                                float *score, size_t *found, float *reach,
+                                akin_error *err);
 };
 
 /* The one symbol that the plugin exports. */
