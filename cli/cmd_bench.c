@@ -36,8 +36,8 @@ struct bench {
     struct akin__names files;   /* the pictures of FOLDER, then the good ones */
     size_t failed;              /* of them */
     char *called;               /* the model at work, as the model says */
-    char device[16], card[128]; /* where it is, and that card's name or "" */
-    char seen[128];             /* the last card's name */
+    char device[16], card[256]; /* where it is, and that card's name or "" */
+    char seen[256];             /* the last card's name */
     bool told;                  /* why it is not on a card */
     struct cli_meter meter;
     struct akin__table table; /* without --json */
@@ -159,7 +159,7 @@ struct rounds {
     akin_bench of[ROUNDS];
     size_t count;
     uint64_t memory_bytes;
-    char device[16], card[128];
+    char device[16], card[256];
 };
 
 static int by_size(const void *a, const void *b)

@@ -441,10 +441,15 @@ static akin_status rows_put(struct akin__cuda_rows *rows, size_t count,
 static akin_status rows_nearest(struct akin__cuda_rows *rows,
                                 const float *queries, size_t count, size_t k,
                                 const uint32_t *mask, uint32_t *place,
-                                float *score, size_t *found, akin_error *err)
+                                float *score, size_t *found, float *reach,
+                                akin_error *err)
 {
     (void)err;
     for (size_t q = 0; q < count; q++) {
+        double length = 0; /* rows are of length 1 */
+        for (size_t i = 0; i < rows->dim; i++)
+            length += pow((double)queries[q * rows->dim + i], 2);
+        reach[q] = (float)(sqrt(length) / 127); /* two roundings of 2^-8 */
         uint32_t *p = place + q * k;
         float *s = score + q * k;
         found[q] = 0;

@@ -28,7 +28,7 @@ struct akin_model {
     struct akin__preprocess preprocess;
     struct akin__network *network;
     struct akin__card *card;           /* where it runs, or NULL: here */
-    char device[16], device_name[128]; /* its own */
+    char device[16], device_name[256]; /* its own */
     akin_error note; /* AKIN_OK, or why "auto" came to the CPU */
     /* For texts, else NULL: */
     struct akin__weights *weights; /* open: the network reads rows of them */
@@ -148,7 +148,7 @@ static akin_status move_to_card(akin_model *model,
         return status;
     akin__network_shed(model->network);
     snprintf(model->device, sizeof model->device, "cuda:%d", card->number);
-    memcpy(model->device_name, card->name, sizeof model->device_name);
+    snprintf(model->device_name, sizeof model->device_name, "%s", card->name);
     return AKIN_OK;
 }
 
