@@ -36,10 +36,8 @@ struct akin_session {
     float placed[FAKE_MOST][FAKE_DIM];
 };
 
-static atomic_int embedded; /* pictures so far */
-static int kill_at, embed_usec, fail_width, give_nan,
-    card_fails_at; /* 0: not at all */
-static const char *fake_device = "cpu";
+static atomic_int embedded;                           /* pictures so far */
+static int kill_at, embed_usec, fail_width, give_nan; /* 0: not at all */
 static void (*before_run)(size_t count); /* called before a batch is run */
 
 static uint64_t hash_of(const char *name, const uint8_t *bytes, size_t count)
@@ -84,8 +82,7 @@ akin_status akin__session_place(akin_session *session, size_t slot,
 akin_status akin__session_run(akin_session *session, size_t count,
                               float *vectors, akin_error *err)
 {
-    if (card_fails_at && embedded + (int)count >= card_fails_at)
-        return akin__fail(err, AKIN_EIO, "the card is gone");
+    (void)err;
     if (before_run)
         before_run(count);
     for (size_t i = 0; i < count; i++) {
@@ -165,7 +162,7 @@ size_t akin_model_dim(const akin_model *model)
 const char *akin_model_device(const akin_model *model)
 {
     (void)model;
-    return fake_device;
+    return "cpu";
 }
 
 const char *akin_model_fingerprint(const akin_model *model)

@@ -12,6 +12,7 @@
 #include "base/memory.h"
 #include "base/text.h"
 #include "base/thread.h"
+#include "math/config.h"
 
 #define PLUGIN "libakin-cuda.so"
 
@@ -81,14 +82,15 @@ static akin_status open_in(const char *folder, const char *below)
 
 static void load(void)
 {
-    static const char *const below[] = {"", "../", "../lib/"};
+    static const char *const below[] = {"", "../", "../lib/",
+                                        "../" AKIN_LIBDIR "/"};
     const char *named = getenv("AKIN_CUDA_PLUGIN");
     akin_status status = AKIN_ENOTFOUND;
     if (named && *named) {
         status = open_file(named);
     } else if (!named) {
         char *folder = own_folder();
-        for (size_t i = 0; i < 3 && status == AKIN_ENOTFOUND; i++)
+        for (size_t i = 0; i < 4 && status == AKIN_ENOTFOUND; i++)
             status = open_in(folder, below[i]);
         akin__free(folder);
         if (status == AKIN_ENOTFOUND)
