@@ -356,6 +356,24 @@ class Index(Device):
         self.assertGreaterEqual(len(counts), 10)
         self.assertLessEqual(max(counts), 3)
 
+    def test_each_picture_of_a_batch_has_its_own_vector(self):
+        for i in range(6):
+            for picture in support.pictures():
+                with open(picture, 'rb') as f:
+                    self.write(f'photos/{i}-{os.path.basename(picture)}',
+                               f.read() + b'%d' % i)
+        log = self.path('log')
+        vectors = []
+        for device in ('cpu', 'cuda'):
+            shutil.rmtree(self.path('x.akin'), ignore_errors=True)
+            self.update('--threads', '1', '--device', device, BATCH=256,
+                        LOG=log)
+            self.akin('export', 'x.akin', '--format', 'npy', '-o', 'v.npy')
+            vectors.append(np.load(self.path('v.npy')))
+        with open(log) as f:
+            self.assertEqual(f.readline(), '0 6\n')
+        self.assertNear(vectors[1], vectors[0])
+
     def test_a_batch_of_the_card_is_never_overfull(self):
         self.many_photos(8)
         log = self.path('log')
