@@ -404,6 +404,7 @@ const struct cli_command cli_search = {
                 {"pool", "must be what the index was made with"},
                 {"exif", "must be what the index was made with"},
                 {"precision", "must be what the index was made with"},
+                {"device", "where networks for pictures run (auto)"},
                 {"decode", "must be what the index was made with"},
                 {"strict", "refuse pictures that are cut short or damaged"},
                 {"limit", "let pictures cost more or less: docs/limits.md"},

@@ -28,6 +28,9 @@ struct akin__making {
     akin_decode decode;
 };
 
+/* Where vectors are made. */
+enum { AKIN__BY_CPU = 1, AKIN__BY_CARD = 2 };
+
 /* A model of the index and its row file. */
 struct akin__rows {
     akin_index_model is; /* its texts are allocated; images is not kept here */
@@ -37,6 +40,9 @@ struct akin__rows {
     struct akin__file file;
     struct akin__file codes; /* the same rows as bytes; closed: there are none,
                                 or not for all that is committed */
+    unsigned maker;          /* where this writer makes rows; 0: not said */
+    unsigned devices; /* where all were made, as far as this writer has put it
+                         down; 0: not looked at yet */
 };
 
 /* A row that a file of the collection has. */
@@ -234,6 +240,19 @@ akin_status akin__codes_remove(const akin_index *index, size_t ordinal,
                                akin_error *err);
 /* Make what the writer's models lack. */
 akin_status akin__codes_restore(akin_index *index, akin_error *err);
+
+/* ----------------------------------------------------------- devices -- */
+
+/* Where the rows of a model were made; AKIN_ECORRUPT: nobody can tell. */
+akin_status akin__devices_read(const akin_index *index,
+                               const struct akin__rows *rows, size_t ordinal,
+                               unsigned *devices, akin_error *err);
+/* Rows of the writer's maker are about to be committed. */
+akin_status akin__devices_note(akin_index *index, size_t ordinal,
+                               akin_error *err);
+/* What nobody can tell becomes all of them. */
+akin_status akin__devices_mend(const akin_index *index, size_t ordinal,
+                               akin_error *err);
 
 /* ----------------------------------------------------------- staging -- */
 
