@@ -3,9 +3,8 @@
  *
  * The plugin is looked for once, and stays: AKIN_CUDA_PLUGIN's file if that is
  * set (empty: none), else libakin-cuda.so beside this library or command, a
- * folder above, in lib or where the build installs libraries from there on, else
- * where the system's loader looks.
- * Threads: any.
+ * folder above, in lib or where the build installs libraries from there on,
+ * else where the system's loader looks. Threads: any.
  */
 #ifndef AKIN_MATH_CUDA_LOAD_H
 #define AKIN_MATH_CUDA_LOAD_H
