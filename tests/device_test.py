@@ -12,7 +12,7 @@ import support
 import numpy as np
 import make_tiny
 from cli_case import CLIP, DINO, Case
-from read_index import read_devices
+from read_devices import read_devices
 
 FAKE = os.path.join(support.BUILD, 'tests', 'libfakecuda.so')
 NEAR = 1e-5
