@@ -38,7 +38,7 @@ struct bench {
     char *called;               /* the model at work, as the model says */
     char device[16], card[256]; /* where it is, and that card's name or "" */
     char seen[256];             /* the last card's name */
-    bool told;                  /* why it is not on a card */
+    akin_error told;            /* why it is not on a card */
     struct cli_meter meter;
     struct akin__table table; /* without --json */
 };
@@ -110,6 +110,7 @@ static int open_model(struct bench *b, const char *name, int precision,
     akin_error err;
     if (akin_model_open(model, name, &options, &err))
         return cli_fail(ABOUT_MODEL, &err);
+    cli_meter_clear(&b->meter);
     cli_models_tell_device(b->values, *model, &b->told);
     snprintf(b->device, sizeof b->device, "%s", akin_model_device(*model));
     snprintf(b->card, sizeof b->card, "%s",

@@ -16,13 +16,15 @@
 #include "cli.h"
 
 void cli_models_tell_device(const struct cli_values *values,
-                            const akin_model *model, bool *told)
+                            const akin_model *model, akin_error *told)
 {
     const akin_error *note = akin_model_device_note(model);
-    if (!note || *told || (!values->device && note->code == AKIN_ENOTFOUND))
+    if (!note || (!values->device && note->code == AKIN_ENOTFOUND) ||
+        (told->code && !strcmp(told->message, note->message)))
         return;
-    cli_say("no card is used, the CPU goes on: %s", note->message);
-    *told = true;
+    cli_say("no card for %s, the CPU goes on: %s", akin_model_name(model),
+            note->message);
+    *told = *note;
 }
 
 /* Keep a model that was opened; two of one name cannot be told apart. */
