@@ -617,7 +617,7 @@ static void more_rows_than_memory_are_refused_as_too_much(void)
         return;
     }
     struct akin__cuda_rows *rows = NULL;
-    EXPECT_INT(plugin->rows_open(&rows, 0, (size_t)1 << 40, 768, &err),
+    EXPECT_INT(plugin->rows_open(&rows, 0, 4000000000, 768, &err),
                AKIN_ENOMEM);
     EXPECT(rows == NULL);
 }

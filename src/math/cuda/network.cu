@@ -630,7 +630,7 @@ akin_status akin__cuda_network_open(struct akin__cuda_network **out_network,
     n->block = new block[spec->layers]();
     choose_batch(n);
     TRY(check_spec(spec, err));
-    CUDA_TRY(cudaSetDevice(card), err);
+    TRY(akin__cuda_use(card, err));
     CUDA_TRY(cudaDeviceGetAttribute(
                  &n->shared, cudaDevAttrMaxSharedMemoryPerBlockOptin, card),
              err);

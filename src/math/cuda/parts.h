@@ -32,6 +32,9 @@ akin_status akin__cuda_check(cudaError_t result, const char *what,
             goto out;                                                          \
     } while (0)
 
+/* Make `card` the current one of this thread. */
+akin_status akin__cuda_use(int card, akin_error *err);
+
 /* Whether `bytes` are free on the current card, for `what`. */
 akin_status akin__cuda_room(size_t bytes, const char *what, akin_error *err);
 
