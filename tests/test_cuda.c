@@ -617,8 +617,7 @@ static void more_rows_than_memory_are_refused_as_too_much(void)
         return;
     }
     struct akin__cuda_rows *rows = NULL;
-    EXPECT_INT(plugin->rows_open(&rows, 0, 4000000000, 768, &err),
-               AKIN_ENOMEM);
+    EXPECT_INT(plugin->rows_open(&rows, 0, 4000000000, 768, &err), AKIN_ENOMEM);
     EXPECT(rows == NULL);
 }
 
@@ -645,11 +644,12 @@ static const char *find_plugin(void)
 {
     static char path[4096], reason[1200];
     const char *build = getenv("AKIN_BUILD");
+    const char *named = getenv("AKIN_CUDA_PLUGIN");
     int cards = 0;
     const struct akin__cuda_plugin *(*table)(void) = NULL;
     snprintf(path, sizeof path, "%s/libakin-cuda.so", build ? build : "build");
-    if (getenv("AKIN_CUDA_PLUGIN"))
-        snprintf(path, sizeof path, "%s", getenv("AKIN_CUDA_PLUGIN"));
+    if (named && *named)
+        snprintf(path, sizeof path, "%s", named);
     void *library = dlopen(path, RTLD_NOW);
     void *symbol = library ? dlsym(library, "akin_cuda_plugin") : NULL;
     if (!symbol) {
