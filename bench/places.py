@@ -1,5 +1,6 @@
 """Where the scripts of bench/ find akin, models and photos."""
 import os
+import shutil
 import subprocess
 import sys
 
@@ -59,6 +60,13 @@ def photos(folder, count):
     if not names:
         sys.exit(f'{folder}: no photos')
     return names[:count]
+
+
+def memory_folder(size):
+    """A folder in memory with so many bytes free; None: there is none."""
+    folder = '/dev/shm'
+    return folder if os.access(folder, os.W_OK) and \
+        shutil.disk_usage(folder).free >= size else None
 
 
 def processor_name():

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "akin_bench.h"
 #include "base/machine.h"
 #include "base/memory.h"
 #include "base/precision.h"
@@ -32,9 +33,12 @@ struct bench {
     const char *model[CLI_MODELS]; /* [models] */
     size_t models;
     bool wanted[PRECISIONS];
-    struct akin__names files; /* the pictures of FOLDER, then the good ones */
-    size_t failed;            /* of them */
-    char *called;             /* the model at work, as the model says */
+    struct akin__names files;   /* the pictures of FOLDER, then the good ones */
+    size_t failed;              /* of them */
+    char *called;               /* the model at work, as the model says */
+    char device[16], card[256]; /* where it is, and that card's name or "" */
+    char seen[256];             /* the last card's name */
+    akin_error told;            /* why it is not on a card */
     struct cli_meter meter;
     struct akin__table table; /* without --json */
 };
@@ -98,12 +102,22 @@ static int take_sample(struct bench *b)
 static int open_model(struct bench *b, const char *name, int precision,
                       akin_model **model)
 {
-    const akin_model_options options = {.size = sizeof options,
-                                        .threads = (int)b->values->threads,
-                                        .precision = (akin_precision)precision};
+    const akin_model_options options = {
+        .size = sizeof options,
+        .threads = (int)b->values->threads,
+        .precision = (akin_precision)precision,
+        .device = b->values->device ? b->values->device : "auto"};
     akin_error err;
     if (akin_model_open(model, name, &options, &err))
         return cli_fail(ABOUT_MODEL, &err);
+    cli_meter_clear(&b->meter);
+    cli_models_tell_device(b->values, *model, &b->told);
+    snprintf(b->device, sizeof b->device, "%s", akin_model_device(*model));
+    snprintf(b->card, sizeof b->card, "%s",
+             akin_model_device_name(*model) ? akin_model_device_name(*model)
+                                            : "");
+    if (*b->card)
+        memcpy(b->seen, b->card, sizeof b->seen);
     akin__free(b->called);
     b->called = akin__strdup(akin_model_name(*model));
     return b->called ? 0 : cli_no_memory();
@@ -146,6 +160,7 @@ struct rounds {
     akin_bench of[ROUNDS];
     size_t count;
     uint64_t memory_bytes;
+    char device[16], card[256];
 };
 
 static int by_size(const void *a, const void *b)
@@ -182,6 +197,8 @@ static int take_turn(struct bench *b, const char *name, int precision,
     const uint64_t peak = forgot ? akin__peak_memory() : 0;
     if (peak > rounds->memory_bytes)
         rounds->memory_bytes = peak;
+    memcpy(rounds->device, b->device, sizeof b->device);
+    memcpy(rounds->card, b->card, sizeof b->card);
     akin_model_close(&model);
     return code;
 }
@@ -194,6 +211,8 @@ static int print_speed(struct bench *b, int precision, const char *cpu,
         .model = b->called,
         .precision = akin__precision_name((akin_precision)precision),
         .cpu = cpu,
+        .device = rounds->device,
+        .card = rounds->card,
         .kernels = rounds->of[0].kernels,
         .threads = rounds->of[0].threads,
         .read = rate_of(rounds, offsetof(akin_bench, read)),
@@ -207,6 +226,7 @@ static int print_speed(struct bench *b, int precision, const char *cpu,
         return cli_print_json(akin__json_speed(&s));
     akin__table_cell(&b->table, s.model);
     akin__table_cell(&b->table, s.precision);
+    akin__table_cell(&b->table, s.device);
     akin__table_cell(&b->table, s.kernels);
     add_number(b, "%.1f", s.read.best);
     add_number(b, "%.1f", s.decode.best);
@@ -245,8 +265,8 @@ static int measure_model(struct bench *b, const char *name, const char *cpu)
 static int measure(struct bench *b)
 {
     static const char *const heading[] = {
-        "model",   "precision", "kernels",  "read",   "decode", "resize",
-        "network", "pipeline",  "products", "memory", NULL};
+        "model",  "precision", "device",   "kernels",  "read",   "decode",
+        "resize", "network",   "pipeline", "products", "memory", NULL};
     char cpu[256];
     int code = b->files.count ? take_sample(b) : 0;
     akin__processor_name(cpu, sizeof cpu);
@@ -255,8 +275,8 @@ static int measure(struct bench *b)
         code = measure_model(b, b->model[i], cpu);
     if (code || b->values->json)
         return code;
-    printf("%s: images a second, best of %d rounds\n", *cpu ? cpu : "bench",
-           ROUNDS);
+    printf("%s%s%s: images a second, best of %d rounds\n", *cpu ? cpu : "bench",
+           *b->seen ? ", " : "", b->seen, ROUNDS);
     return print_table(b);
 }
 
@@ -395,11 +415,19 @@ static int judge_all(struct bench *b)
 
 /* --------------------------------------------------------------- command -- */
 
+/* Whether a card must serve, which has no 8 bits. */
+static bool only_card(const struct cli_values *values)
+{
+    return values->device && strncmp(values->device, "cuda", 4) == 0;
+}
+
 static int check(struct bench *b)
 {
     const struct cli_values *values = b->values;
     for (int p = 0; p < PRECISIONS; p++)
-        b->wanted[p] = !values->precisions || values->precisions >> p & 1;
+        b->wanted[p] = values->precisions
+                           ? values->precisions >> p & 1
+                           : p != AKIN_PRECISION_INT8 || !only_card(values);
     if (values->accuracy && !values->words)
         return cli_wrong(values, "--accuracy needs a FOLDER of pictures");
     if (values->accuracy && values->precisions == 1u << AKIN_PRECISION_F32)
@@ -444,6 +472,7 @@ const struct cli_command cli_bench = {
     .run = run,
     .options = {{"model", "known name, hub id or folder; again for a second"},
                 {"precision", "only this one; again for a second"},
+                {"device", "where the network runs (auto)"},
                 {"accuracy", "compare the vectors with those of f32"},
                 {"threads", "processors to use (all)"},
                 {"json", "a line for each precision: docs/json.md"}},

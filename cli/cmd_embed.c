@@ -161,8 +161,8 @@ static int add_line(struct embed *e, json_t *object)
     return code;
 }
 
-typedef json_t *line_fn(const char *name, const char *model, size_t dim,
-                        const float *vector);
+typedef json_t *line_fn(const char *name, const char *model, const char *device,
+                        size_t dim, const float *vector);
 
 /* A line for each model. */
 static int add_lines(struct embed *e, line_fn *make, const char *name,
@@ -171,6 +171,7 @@ static int add_lines(struct embed *e, line_fn *make, const char *name,
     int code = 0;
     for (size_t m = 0; m < e->models.count && !code; m++)
         code = add_line(e, make(name, e->models.name[m],
+                                akin_model_device(e->models.model[m]),
                                 akin_model_dim(e->models.model[m]), vector[m]));
     e->rows++;
     return code;
@@ -314,6 +315,7 @@ const struct cli_command cli_embed = {
                 {"pool", "DINOv2's tokens to one vector (mean)"},
                 {"exif", "turn upright as EXIF says (on), or leave (off)"},
                 {"precision", "what the network computes in (f32)"},
+                {"device", "where networks for pictures run (auto)"},
                 {"decode", "every pixel (exact) or large JPEG smaller (fast)"},
                 {"strict", "refuse pictures that are cut short or damaged"},
                 {"limit", "let pictures cost more or less: docs/limits.md"},

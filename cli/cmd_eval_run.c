@@ -531,6 +531,7 @@ const struct cli_command cli_eval_run = {
                 {"pool", "DINOv2's tokens to one vector (mean)"},
                 {"exif", "turn upright as EXIF says (on), or leave (off)"},
                 {"precision", "what the network computes in (f32)"},
+                {"device", "where networks for pictures run (auto)"},
                 {"decode", "every pixel (exact) or large JPEG smaller (fast)"},
                 {"limit", "let pictures cost more or less: docs/limits.md"},
                 {"threads", "processors to use (all)"},

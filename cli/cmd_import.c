@@ -163,6 +163,7 @@ const struct cli_command cli_import = {
                 {"pool", "DINOv2's tokens to one vector (mean)"},
                 {"exif", "turned upright as EXIF says (on), or not (off)"},
                 {"precision", "what the network computed in (f32)"},
+                {"device", "where networks for pictures run (auto)"},
                 {"decode", "every pixel (exact) or large JPEG smaller (fast)"},
                 {"threads", "processors that load the model (all)"},
                 {"json", "one document: docs/json.md"}},

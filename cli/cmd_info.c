@@ -62,10 +62,11 @@ static void fill_table(const akin_index_info *info, struct akin__table *table)
     static const struct {
         const char *heading;
         enum akin__column_kind kind;
-    } columns[] = {{"model", AKIN__LEFT},       {"images", AKIN__RIGHT},
-                   {"family", AKIN__LEFT},      {"dim", AKIN__RIGHT},
-                   {"pool", AKIN__LEFT},        {"precision", AKIN__LEFT},
-                   {"fingerprint", AKIN__LEFT}, {"weights", AKIN__PATH}};
+    } columns[] = {{"model", AKIN__LEFT},   {"images", AKIN__RIGHT},
+                   {"family", AKIN__LEFT},  {"dim", AKIN__RIGHT},
+                   {"pool", AKIN__LEFT},    {"precision", AKIN__LEFT},
+                   {"made on", AKIN__LEFT}, {"fingerprint", AKIN__LEFT},
+                   {"weights", AKIN__PATH}};
     for (size_t c = 0; c < sizeof columns / sizeof *columns; c++)
         akin__table_column(table, columns[c].heading, columns[c].kind);
     for (size_t m = 0; m < info->models; m++) {
@@ -77,6 +78,7 @@ static void fill_table(const akin_index_info *info, struct akin__table *table)
         akin__table_cellf(table, "%u", model->dim);
         akin__table_cell(table, model->pool);
         akin__table_cell(table, model->precision);
+        akin__table_cell(table, *model->devices ? model->devices : "-");
         akin__table_cellf(table, "%.*s", SHOWN_DIGITS, model->fingerprint);
         akin__table_cell(table, model->folder);
     }

@@ -363,6 +363,7 @@ const struct cli_command cli_label = {
                 {"format", "only files that are jpeg, or jpeg,png"},
                 {"exif", "turn upright as EXIF says (on), or leave (off)"},
                 {"precision", "what the network computes in (f32)"},
+                {"device", "where networks for pictures run (auto)"},
                 {"decode", "every pixel (exact) or large JPEG smaller (fast)"},
                 {"strict", "refuse pictures that are cut short or damaged"},
                 {"limit", "let pictures cost more or less: docs/limits.md"},

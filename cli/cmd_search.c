@@ -336,6 +336,7 @@ static int search(struct search *s)
         code = check_readers(s);
     if (!code)
         code = cli_filter_make(&s->filter, s->values, s->path, s->here);
+    s->filter.options.device = s->values->device;
     if (!code)
         code = make_room(s);
     if (!code)
@@ -404,6 +405,7 @@ const struct cli_command cli_search = {
                 {"pool", "must be what the index was made with"},
                 {"exif", "must be what the index was made with"},
                 {"precision", "must be what the index was made with"},
+                {"device", "where networks run (auto); cuda: rows as well"},
                 {"decode", "must be what the index was made with"},
                 {"strict", "refuse pictures that are cut short or damaged"},
                 {"limit", "let pictures cost more or less: docs/limits.md"},

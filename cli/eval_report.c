@@ -277,6 +277,8 @@ static void fill_head(struct eval_run *run, struct eval_about *about)
         .pairs = info->pairs,
         .distractors = info->queries - info->positives,
         .cpu = about->cpu,
+        .card =
+            run->open.count ? akin_model_device_name(run->open.model[0]) : NULL,
         .precision =
             run->open.count
                 ? akin__precision_name(akin_model_precision(run->open.model[0]))

@@ -15,6 +15,18 @@
 #include "base/text.h"
 #include "cli.h"
 
+void cli_models_tell_device(const struct cli_values *values,
+                            const akin_model *model, akin_error *told)
+{
+    const akin_error *note = akin_model_device_note(model);
+    if (!note || (!values->device && note->code == AKIN_ENOTFOUND) ||
+        (told->code && !strcmp(told->message, note->message)))
+        return;
+    cli_say("no card for %s, the CPU goes on: %s", akin_model_name(model),
+            note->message);
+    *told = *note;
+}
+
 /* Keep a model that was opened; two of one name cannot be told apart. */
 static int keep(struct cli_models *models, const struct cli_values *values,
                 akin_model *model)
@@ -34,6 +46,7 @@ static int keep(struct cli_models *models, const struct cli_values *values,
     }
     models->name[models->count] = name;
     models->model[models->count++] = model;
+    cli_models_tell_device(values, model, &models->told);
     return 0;
 }
 
@@ -41,7 +54,9 @@ static akin_model_options options_of(const struct cli_values *values)
 {
     akin_model_options options = {.size = sizeof options,
                                   .pool = (akin_pool)values->pool,
-                                  .threads = (int)values->threads};
+                                  .threads = (int)values->threads,
+                                  .device =
+                                      values->device ? values->device : "auto"};
     if (values->exif)
         options.exif = (akin_exif)(values->exif - 1);
     if (values->precision)

@@ -11,7 +11,13 @@ struct cli_models {
     akin_model *model[CLI_MODELS]; /* [count]; NULL: not needed */
     const char *name[CLI_MODELS];  /* [count], each its model's */
     size_t count;
+    akin_error told; /* what cli_models_tell_device has said last */
 };
+
+/* Say why a model that might have run on a card does not, if that is not what
+ * was *told; but not that no card ever serves unless --device was said. */
+void cli_models_tell_device(const struct cli_values *values,
+                            const akin_model *model, akin_error *told);
 
 /* The names of the models below, none of them opened, into names [CLI_MODELS];
  * 0 or an exit code, and then why was said. */

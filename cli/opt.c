@@ -55,6 +55,8 @@ static const struct known {
     {"exif", 0, "on|off", CHOICE, offsetof(struct cli_values, exif)},
     {"precision", 0, "f32|bf16|int8", PRECISION,
      offsetof(struct cli_values, precision)},
+    {"device", 0, "auto|cpu|cuda[:N]", TEXT,
+     offsetof(struct cli_values, device)},
     {"decode", 0, "exact|fast", CHOICE, offsetof(struct cli_values, decode)},
     {"threshold", 0, "COSINE", COSINE, offsetof(struct cli_values, threshold)},
     {"action", 0, "list|trash|hardlink", CHOICE,

@@ -27,6 +27,7 @@ struct cli_values {
     const char *labels, *labels_file;
     const char *prompt[CLI_TEMPLATES]; /* [prompts], each a --template */
     size_t prompts;
+    const char *device; /* NULL: not given */
     const char *index, *html, *output, *format, *revision, *pictures;
     const char *to, *table, *paths, *root;
     const char *queries, *references, *train; /* files of vectors */

@@ -21,6 +21,7 @@ struct slot {
     akin_status status;
     akin_error error;
     char warning[256];
+    bool broken; /* the card is, not the picture */
 };
 
 struct work {
@@ -47,25 +48,29 @@ static akin_status embed_slot(struct work *work, struct slot *slot, int thread)
         if (!session[m])
             status =
                 akin_session_open(&session[m], models->model[m], &slot->error);
-        if (!status)
-            status = akin_embed_image(session[m], &image,
-                                      slot->picture.vector[m], &slot->error);
+        if (status)
+            break;
+        status = akin_embed_image(session[m], &image, slot->picture.vector[m],
+                                  &slot->error);
+        slot->broken = status == AKIN_EIO;
     }
     return status;
 }
 
-/* A file's trouble is the file's: the others go on. */
+/* A file's trouble is the file's: the others go on. A card's is not. */
 static akin_status embed_item(void *context, size_t item, int thread,
                               akin_error *err)
 {
     struct work *work = context;
     struct slot *slot = &work->slot[item];
-    (void)err;
     slot->picture.number = work->first + item;
     slot->picture.path = work->values->word[slot->picture.number];
     slot->status =
         cli_stopped() ? AKIN_ECANCELLED : embed_slot(work, slot, thread);
-    return AKIN_OK;
+    if (!slot->broken)
+        return AKIN_OK;
+    *err = slot->error;
+    return slot->status;
 }
 
 /* All models ask for the same pixels. */
@@ -149,7 +154,7 @@ static int run_chunk(struct work *work, size_t count, size_t *failed,
     akin_error err;
     int code = 0;
     if (akin__parallel((int)work->threads, count, embed_item, work, &err))
-        return cli_fail(ABOUT_OUTPUT, &err);
+        return cli_fail(ABOUT_MODEL, &err);
     if (cli_stopped())
         return CLI_STOPPED + cli_stopped();
     for (size_t i = 0; i < count && !code; i++) {

@@ -238,6 +238,11 @@ typedef struct akin_model_options {
     akin_precision precision; /* part of the model's fingerprint */
     akin_decode decode;       /* the same */
     akin_tower tower;
+    /* Where the network for pictures runs: NULL or "cpu"; "cuda:N", card N;
+     * "cuda", the first card that serves; "auto", the same where there is one,
+     * else the CPU. Texts cost less than a card's start: their network always
+     * runs on the CPU. */
+    const char *device;
 } akin_model_options;
 
 /*
@@ -247,8 +252,10 @@ typedef struct akin_model_options {
  * downloads: see akin_hub_pull.
  * Errors: AKIN_ENOTFOUND when no weights are at hand (the message names the
  * command that fetches them), AKIN_EMODEL, AKIN_EFORMAT, AKIN_EIO, AKIN_ENOMEM,
- * AKIN_EUSAGE for a precision or a tower that is none, and for texts where the
- * model cannot read.
+ * AKIN_EUSAGE for a precision, a tower or a device that is none, and for texts
+ * where the model cannot read; of a card that was asked for by "cuda": AKIN_EIO
+ * (no driver, an old one, no such card, it failed), AKIN_ENOMEM (the message
+ * says how much it has), AKIN_ENOTFOUND (no plugin is installed, or 8 bits).
  */
 AKIN_API akin_status akin_model_open(akin_model **model, const char *name,
                                      const akin_model_options *options,
@@ -267,6 +274,14 @@ AKIN_API akin_precision akin_model_precision(const akin_model *model);
 AKIN_API akin_decode akin_model_decode(const akin_model *model);
 /* Numbers in a vector. */
 AKIN_API size_t akin_model_dim(const akin_model *model);
+/* Where the network for pictures runs: "cpu", or a card, "cuda:0". */
+AKIN_API const char *akin_model_device(const akin_model *model);
+/* The card's name, or NULL. */
+AKIN_API const char *akin_model_device_name(const akin_model *model);
+/* Why "auto" came to the CPU, in a line; NULL where it did not. The code is
+ * AKIN_ENOTFOUND where no card ever serves: no plugin is installed, or 8 bits.
+ */
+AKIN_API const akin_error *akin_model_device_note(const akin_model *model);
 /* The towers that were opened. */
 AKIN_API akin_tower akin_model_tower(const akin_model *model);
 /* What CLIP multiplies cosines of pictures and texts by before a softmax,
@@ -286,7 +301,8 @@ AKIN_API void akin_session_close(akin_session **session);
 
 /*
  * `vector` [dim]: the vector transformers gives, not normalised. The same
- * image gives the same bits from any session on the same processor.
+ * image gives the same bits from any session on the same processor or card.
+ * AKIN_EIO: the card failed.
  */
 AKIN_API akin_status akin_embed_image(akin_session *session,
                                       const akin_image *image, float *vector,
@@ -475,7 +491,10 @@ typedef struct akin_index_model {
     const char *precision;   /* "f32", "bf16" or "int8" */
     const char *fingerprint; /* 64 hexadecimal digits */
     uint32_t dim;
-    uint64_t images; /* rows that belong to a file: akin_index_count */
+    uint64_t images;     /* rows that belong to a file: akin_index_count */
+    const char *devices; /* where its vectors were made: "cpu", "cuda" or
+                            "cpu, cuda"; "": nobody can tell. What was imported
+                            counts as cpu */
 } akin_index_model;
 
 typedef struct akin_index_info {
@@ -925,68 +944,12 @@ AKIN_API akin_status akin_index_watch(
     void (*updated)(void *context, const akin_index_report *report),
     akin_error *err) AKIN_MUST_CHECK;
 
-/* ------------------------------------------------------------- measure -- */
-
 /* Calls `visit` for each file in `folder` and below that is named as pictures
  * are, in order of path, and that akin_index_update would not leave out. The
  * path lives until it returns; an answer other than 0: AKIN_ECANCELLED. */
 AKIN_API akin_status akin_list_pictures(
     const char *folder, int (*visit)(void *context, const char *path),
     void *context, akin_error *err) AKIN_MUST_CHECK;
-
-typedef struct akin_bench_options {
-    size_t size;
-    int threads;             /* 0: all processors */
-    double seconds;          /* for the network and for the files; 0: 0.5 */
-    const char *const *file; /* [files] pictures to be read, one after another
-                                and again from the first */
-    size_t files;            /* 0: only the network is measured */
-} akin_bench_options;
-
-/* Images a second that all threads together do; 0: not measured. */
-typedef struct akin_bench {
-    double read;     /* a file's bytes, from the system's cache if they are
-                        there */
-    double decode;   /* bytes to upright pixels */
-    double resize;   /* pixels to the network's input */
-    double network;  /* input to vector, from made inputs in memory */
-    double pipeline; /* file to vector: all of these in a row, as they are done
-                        for an index without an akin_decoder's process */
-    double gemm_share;   /* the matrix products of this model on one core, as a
-                            share of the processor's measured peak at this
-                            precision; 0: not known */
-    const char *kernels; /* of the products: "c", "avx2", "avx512vnni", ...:
-                            a constant */
-    int threads;
-} akin_bench;
-
-/* Measure a model once, for a few seconds. Take turns between what is to be
- * compared and keep the best. Errors: of akin_image_read; AKIN_ENOMEM. */
-AKIN_API akin_status akin_bench_run(const akin_model *model,
-                                    const akin_bench_options *options,
-                                    akin_bench *bench,
-                                    akin_error *err) AKIN_MUST_CHECK;
-
-/* How close vectors come to those they stand for. */
-typedef struct akin_closeness {
-    size_t images;
-    double cosine_min, cosine_mean; /* of each image's two vectors */
-    double cosine_p01;   /* of a hundred images one is at most so close */
-    size_t same_nearest; /* images whose nearest neighbour among the others, by
-                            cosine, is the same for both; an equally near one
-                            counts. 0 with a single image */
-} akin_closeness;
-
-/*
- * Compare `vectors` [count][dim] with `reference` [count][dim], row by row, by
- * up to `threads` threads (0: all processors). count * count * dim operations.
- * AKIN_EUSAGE when count is 0; AKIN_ENOMEM.
- */
-AKIN_API akin_status akin_closeness_of(const float *vectors,
-                                       const float *reference, size_t count,
-                                       size_t dim, int threads,
-                                       akin_closeness *closeness,
-                                       akin_error *err) AKIN_MUST_CHECK;
 
 #ifdef __cplusplus
 }

@@ -81,7 +81,8 @@ static int embed(akin_session *session, const akin_model *model,
         bad |= akin__session_place(session, i, image, &err);
     bad |= tell("another picture", precision, prepared);
     const int placed = taken;
-    akin__session_run(session, slots, vectors);
+    if (akin__session_run(session, slots, vectors, &err))
+        return fail("the network");
     return bad | tell("the network", precision, placed);
 }
 

@@ -26,7 +26,7 @@ class Speed(Bench):
         line, = self.lines('photos', '--model', CLIP, '--precision', 'f32',
                            '--threads', '2')
         self.assertEqual(list(line), [
-            'model', 'precision', 'threads', 'cpu', 'kernels', *RATES, 'gemm',
+            'model', 'precision', 'threads', 'cpu', 'device', 'card', 'kernels', *RATES, 'gemm',
             'memory_bytes'])
         self.assertEqual((line['model'], line['precision'], line['threads']),
                          ('tiny-clip', 'f32', 2))
@@ -74,7 +74,7 @@ class Speed(Bench):
 
     def test_a_table_names_what_is_not_known_with_a_dash(self):
         text = self.akin('bench', '--model', CLIP, '--precision', 'f32').stdout
-        self.assertRegex(text, r'\n *tiny-clip +f32 +\w+ +- +- +- +[\d.]+ +- ')
+        self.assertRegex(text, r'\n *tiny-clip +f32 +cpu +\w+ +- +- +- +[\d.]+ +- ')
 
     def test_a_picture_that_cannot_be_read_is_named_and_left_out(self):
         self.write('photos/bad.jpg', b'no picture')

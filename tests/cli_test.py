@@ -634,7 +634,8 @@ class Embed(Case):
         found = self.lines(*self.names, *BOTH)
         self.assertEqual(len(found), 2 * len(self.names))
         for i, line in enumerate(found):
-            self.assertEqual(list(line), ['path', 'model', 'dim', 'vector'])
+            self.assertEqual(list(line), ['path', 'model', 'device', 'dim',
+                                          'vector'])
             self.assertEqual(line['path'], self.names[i // 2])
             self.assertEqual(line['model'], ['tiny-clip', 'tiny-dinov2'][i % 2])
             self.assertEqual(line['dim'], len(line['vector']))
@@ -816,7 +817,7 @@ class Info(Case):
                          (self.count, 1, 'on'))
         self.assertEqual([m['dim'] for m in found['models']], [32, 64])
         self.assertEqual(list(found['models'][0]), [
-            'model', 'family', 'dim', 'pool', 'precision', 'images',
+            'model', 'family', 'dim', 'pool', 'precision', 'devices', 'images',
             'fingerprint', 'folder', 'revision', 'certainty'])
         self.assertEqual(found['models'][0]['folder'], os.path.realpath(CLIP))
 

@@ -79,8 +79,10 @@ akin_status akin__session_place(akin_session *session, size_t slot,
     return AKIN_OK;
 }
 
-void akin__session_run(akin_session *session, size_t count, float *vectors)
+akin_status akin__session_run(akin_session *session, size_t count,
+                              float *vectors, akin_error *err)
 {
+    (void)err;
     if (before_run)
         before_run(count);
     for (size_t i = 0; i < count; i++) {
@@ -94,6 +96,7 @@ void akin__session_run(akin_session *session, size_t count, float *vectors)
         /* What is run twice would give another vector. */
         memset(session->placed[i], 0, sizeof session->placed[i]);
     }
+    return AKIN_OK;
 }
 
 akin_status akin_session_open(akin_session **session, const akin_model *model,
@@ -154,6 +157,12 @@ size_t akin_model_dim(const akin_model *model)
 {
     (void)model;
     return FAKE_DIM;
+}
+
+const char *akin_model_device(const akin_model *model)
+{
+    (void)model;
+    return "cpu";
 }
 
 const char *akin_model_fingerprint(const akin_model *model)

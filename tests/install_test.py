@@ -69,6 +69,7 @@ class Install(unittest.TestCase):
         for path in (os.path.join(self.lib, 'libakin.so'),
                      os.path.join(self.lib, 'pkgconfig', 'akin.pc'),
                      os.path.join(self.root, 'include', 'akin.h'),
+                     os.path.join(self.root, 'include', 'akin_bench.h'),
                      os.path.join(self.root, 'include', 'akin_eval.h'),
                      os.path.join(self.root, 'bin', 'akin'),
                      os.path.join(self.root, 'share/man/man1/akin.1')):

@@ -13,7 +13,8 @@
  *                                           file: path, tab, cosine, ...
  *                                           HOW: usual, exact (float32 alone),
  *                                           codes (whatever pays), many (all
- *                                           queries at once), codes-many; on
+ *                                           queries at once), codes-many, card
+ *                                           and card-many (device cuda); on
  *                                           stderr what opening took, each
  *                                           search, and the most memory
  *   makeindex pairs INDEX THRESHOLD [ROOM]  a line for each pair of rows of
@@ -119,7 +120,9 @@ static int search(const char *path, const char *raw, size_t dim, size_t k,
                   const char *how)
 {
     const akin_search_options options = {.size = sizeof options,
-                                         .exact = !strcmp(how, "exact")};
+                                         .exact = !strcmp(how, "exact"),
+                                         .device = strstr(how, "card") ? "cuda"
+                                                                       : NULL};
     const bool many = strstr(how, "many") != NULL;
     const double opened = akin__seconds();
     akin_index *index;

@@ -3,7 +3,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "akin.h"
+#include "akin_bench.h"
 #include "tap.h"
 
 enum { DIM = 11, MOST = 200 };

@@ -151,7 +151,7 @@ static void a_cell_is_one_line_of_utf8(void)
 static void a_float_comes_back_from_json_as_it_was(void)
 {
     const float vector[] = {0.1f, -1e-30f, 16777217.0f, 1.0f / 3, 3.4e38f};
-    json_t *object = akin__json_vector("p", "m", 5, vector);
+    json_t *object = akin__json_vector("p", "m", "cpu", 5, vector);
     char *line = akin__json_line(object);
     json_decref(object);
     object = json_loads(line, 0, NULL);

@@ -9,7 +9,7 @@
  */
 #include <string.h>
 
-#include "akin.h"
+#include "akin_bench.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/file.h"
@@ -21,6 +21,11 @@
 #include "model/share.h"
 
 enum { MOST_THREADS = 256 }; /* what akin__parallel starts */
+
+/* So many threads keep a card busy with batches of made inputs; more only wait
+ * and blur what each does. Of files a thread takes few at a time, or it would
+ * decode for seconds before the first are done. */
+enum { CARD_THREADS = 6, CARD_FILES = 16 };
 
 /* For the matrix products: dozens of rounds of those of one block. */
 #define SHARE_SECONDS 0.2
@@ -75,16 +80,18 @@ static void close_lane(struct lane *lane)
 
 /* Runs once, so that every page of memory is there. */
 static akin_status open_lane(struct lane *lane, const akin_model *model,
-                             akin_error *err)
+                             bool files, akin_error *err)
 {
     akin_status status = AKIN_OK;
     lane->batch = akin__model_batch(model);
+    if (files && akin__model_card(model) && lane->batch > CARD_FILES)
+        lane->batch = CARD_FILES;
     lane->vectors =
         akin__alloc(lane->batch * akin_model_dim(model), sizeof(float));
     AKIN_CHECK(lane->vectors, err, AKIN_ENOMEM, "no memory to measure");
     AKIN_TRY(akin_session_open(&lane->session, model, err));
     AKIN_TRY(fill_slots(lane, model, err));
-    akin__session_run(lane->session, lane->batch, lane->vectors);
+    AKIN_TRY(akin__session_run(lane->session, lane->batch, lane->vectors, err));
 out:
     return status;
 }
@@ -138,7 +145,7 @@ static akin_status work(void *context, size_t item, int thread, akin_error *err)
     akin_status status = AKIN_OK;
     size_t next = item;
     (void)thread;
-    AKIN_TRY(open_lane(&lane, bench->model, err));
+    AKIN_TRY(open_lane(&lane, bench->model, o->files > 0, err));
     const double begun = akin__seconds();
     do {
         for (size_t slot = 0; o->files && slot < lane.batch; slot++) {
@@ -146,7 +153,8 @@ static akin_status work(void *context, size_t item, int thread, akin_error *err)
                                 tally, err));
             next += (size_t)o->threads;
         }
-        akin__session_run(lane.session, lane.batch, lane.vectors);
+        AKIN_TRY(
+            akin__session_run(lane.session, lane.batch, lane.vectors, err));
         tally->images += (double)lane.batch;
         tally->seconds = akin__seconds() - begun;
     } while (tally->seconds < o->seconds);
@@ -160,7 +168,10 @@ out:
 static akin_status measure(struct bench *bench, struct tally *sum, double *rate,
                            akin_error *err)
 {
-    const int threads = bench->options.threads;
+    int threads = bench->options.threads;
+    if (akin__model_card(bench->model) && !bench->options.files &&
+        threads > CARD_THREADS)
+        threads = CARD_THREADS;
     memset(sum, 0, sizeof *sum);
     memset(bench->tally, 0, (size_t)threads * sizeof *bench->tally);
     *rate = 0;
@@ -213,7 +224,8 @@ akin_status akin_bench_run(const akin_model *model,
                threads);
     result->threads = threads;
     const struct akin__network *n = akin__model_network(model);
-    result->kernels = n->kernels->tiles[n->precision].path;
+    const bool here = !akin__model_card(model);
+    result->kernels = here ? n->kernels->tiles[n->precision].path : "cuda";
 
     bench.options.files = 0;
     AKIN_TRY(measure(&bench, &sum, &result->network, err));
@@ -224,8 +236,9 @@ akin_status akin_bench_run(const akin_model *model,
         result->decode = threads * sum.images / sum.decode;
         result->resize = threads * sum.images / sum.resize;
     }
-    AKIN_TRY(akin__network_share(n, akin__model_batch(model), SHARE_SECONDS,
-                                 &result->gemm_share, err));
+    if (here)
+        AKIN_TRY(akin__network_share(n, akin__model_batch(model), SHARE_SECONDS,
+                                     &result->gemm_share, err));
 out:
     akin__free(bench.tally);
     return status;

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "akin.h"
+#include "akin_bench.h"
 #include "base/dot.h"
 #include "base/error.h"
 #include "base/memory.h"

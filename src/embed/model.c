@@ -3,6 +3,7 @@
  * akin_model.
  */
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "akin.h"
@@ -14,6 +15,8 @@
 #include "base/thread.h"
 #include "embed/parts.h"
 #include "image/preprocess.h"
+#include "math/cuda/load.h"
+#include "model/card.h"
 #include "model/network.h"
 #include "model/place.h"
 #include "model/tokenizer.h"
@@ -24,6 +27,9 @@ struct akin_model {
     /* For pictures, else NULL: */
     struct akin__preprocess preprocess;
     struct akin__network *network;
+    struct akin__card *card;           /* where it runs, or NULL: here */
+    char device[16], device_name[256]; /* its own */
+    akin_error note; /* AKIN_OK, or why "auto" came to the CPU */
     /* For texts, else NULL: */
     struct akin__weights *weights; /* open: the network reads rows of them */
     struct akin__tokenizer *tokenizer;
@@ -99,16 +105,80 @@ static akin_status read_preprocess(akin_model *model,
 
 static akin_status build(akin_model *model, struct akin__network **network,
                          const struct akin__config *config,
-                         const akin_model_options *options, akin_error *err)
+                         const akin_model_options *options, bool plain,
+                         akin_error *err)
 {
     const akin_status status = akin__network_open(
         network, config, model->weights, model->preprocess.height,
-        model->preprocess.width, options->pool, options->precision,
+        model->preprocess.width, options->pool, options->precision, plain,
         options->threads, err);
     /* What the network refuses, it refuses about this folder. */
     if (status && err && !strstr(err->message, ": "))
         akin__fail_in(err, status, model->place.folder);
     return status;
+}
+
+/* The card that the options ask for, with room for the network. */
+static akin_status find_card(const struct akin__config *config,
+                             const akin_model_options *options,
+                             const struct akin__cuda_plugin **plugin,
+                             struct akin__cuda_card *card, akin_error *err)
+{
+    /* As what is not installed: no card will ever serve. */
+    if (options->precision == AKIN_PRECISION_INT8)
+        return akin__fail(err, AKIN_ENOTFOUND,
+                          "8 bits run on the CPU alone, f32 and bf16 on a card "
+                          "too");
+    const akin_status status =
+        akin__cuda_choose(options->device, plugin, card, err);
+    return status ? status
+                  : akin__card_room(card, config, options->precision, err);
+}
+
+/* The network, which is plain, to the card. */
+static akin_status move_to_card(akin_model *model,
+                                const struct akin__cuda_plugin *plugin,
+                                const struct akin__cuda_card *card,
+                                akin_error *err)
+{
+    const akin_status status =
+        akin__card_open(&model->card, plugin, card->number, model->network,
+                        (const float(*)[256])model->preprocess.value, err);
+    if (status)
+        return status;
+    akin__network_shed(model->network);
+    snprintf(model->device, sizeof model->device, "cuda:%d", card->number);
+    snprintf(model->device_name, sizeof model->device_name, "%s", card->name);
+    return AKIN_OK;
+}
+
+/* The network where the options want it. What is wrong with the model is that
+ * everywhere; with "auto" a card that does not serve is a note. */
+static akin_status build_somewhere(akin_model *model,
+                                   const struct akin__config *config,
+                                   const akin_model_options *options,
+                                   akin_error *err)
+{
+    const struct akin__cuda_plugin *plugin;
+    struct akin__cuda_card card;
+    akin_error cause;
+    if (!akin__device_tries_card(options->device))
+        return build(model, &model->network, config, options, false, err);
+    akin_status status = find_card(config, options, &plugin, &card, &cause);
+    if (!status) {
+        status = build(model, &model->network, config, options, true, err);
+        if (status)
+            return status;
+        status = move_to_card(model, plugin, &card, &cause);
+        if (!status)
+            return AKIN_OK;
+        akin__network_close(&model->network);
+    }
+    if (strcmp(options->device, "auto") != 0)
+        return akin__fail(err, status, "%s: %s; device cpu does without",
+                          options->device, cause.message);
+    model->note = cause;
+    return build(model, &model->network, config, options, false, err);
 }
 
 static akin_status build_image(akin_model *model,
@@ -121,7 +191,7 @@ static akin_status build_image(akin_model *model,
     AKIN_TRY(read_preprocess(model, &config, err));
     if (!model->weights)
         AKIN_TRY(akin__weights_open(&model->weights, &model->place, err));
-    AKIN_TRY(build(model, &model->network, &config, options, err));
+    AKIN_TRY(build_somewhere(model, &config, options, err));
     AKIN_TRY(fingerprint(model, err));
 out:
     return status;
@@ -147,7 +217,7 @@ static akin_status open_part(void *context, size_t part, int thread,
         akin__weights_open(&model->weights, &model->place, err);
     return status ? status
                   : build(model, &model->reader, &opening->config,
-                          opening->options, err);
+                          opening->options, false, err);
 }
 
 static akin_status build_text(akin_model *model,
@@ -178,18 +248,25 @@ static akin_status rename_model(akin_model *model, const char *name,
 akin_status akin_model_open(akin_model **out, const char *name,
                             const akin_model_options *options, akin_error *err)
 {
-    const akin_model_options defaults = {.size = sizeof defaults};
+    akin_model_options all = {.size = sizeof all};
     akin_status status = AKIN_OK;
     akin_model *model = akin__calloc(1, sizeof *model);
     *out = NULL;
     AKIN_CHECK(model, err, AKIN_ENOMEM, "%s: no memory", name);
-    if (!options)
-        options = &defaults;
+    AKIN_CHECK(!options || options->size, err, AKIN_EUSAGE,
+               "%s: options without their size", name);
+    if (options)
+        memcpy(&all, options,
+               options->size < sizeof all ? options->size : sizeof all);
+    options = &all;
     AKIN_CHECK(options->precision <= AKIN_PRECISION_INT8, err, AKIN_EUSAGE,
                "%s: no precision has the number %d", name,
                (int)options->precision);
     AKIN_CHECK(options->tower <= AKIN_TOWER_BOTH, err, AKIN_EUSAGE,
                "%s: no tower has the number %d", name, (int)options->tower);
+    AKIN_CHECK(akin__device_known(options->device), err, AKIN_EUSAGE,
+               "%s: device %s is none of auto, cpu, cuda, cuda:N", name,
+               options->device);
     AKIN_TRY(akin__weights_locate(name, options->revision, &model->place, err));
     AKIN_TRY(rename_model(model, options->name, err));
     model->exif = options->exif;
@@ -213,6 +290,7 @@ void akin_model_close(akin_model **model)
 {
     if (!*model)
         return;
+    akin__card_close(&(*model)->card);
     akin__network_close(&(*model)->network);
     akin__network_close(&(*model)->reader);
     akin__tokenizer_close(&(*model)->tokenizer);
@@ -283,6 +361,21 @@ size_t akin_model_dim(const akin_model *model)
     return either(model)->dim;
 }
 
+const char *akin_model_device(const akin_model *model)
+{
+    return model->card ? model->device : "cpu";
+}
+
+const char *akin_model_device_name(const akin_model *model)
+{
+    return model->card ? model->device_name : NULL;
+}
+
+const akin_error *akin_model_device_note(const akin_model *model)
+{
+    return model->note.code ? &model->note : NULL;
+}
+
 const char *akin_model_fingerprint(const akin_model *model)
 {
     return model->fingerprint;
@@ -291,6 +384,11 @@ const char *akin_model_fingerprint(const akin_model *model)
 const struct akin__network *akin__model_network(const akin_model *model)
 {
     return model->network;
+}
+
+const struct akin__card *akin__model_card(const akin_model *model)
+{
+    return model->card;
 }
 
 const struct akin__preprocess *akin__model_preprocess(const akin_model *model)

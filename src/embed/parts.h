@@ -4,6 +4,7 @@
 
 #include "akin.h"
 #include "image/preprocess.h"
+#include "model/card.h"
 #include "model/network.h"
 
 /* They live as long as the model. The network for pictures and that for texts:
@@ -11,6 +12,9 @@
 const struct akin__network *akin__model_network(const akin_model *model);
 const struct akin__network *akin__model_reader(const akin_model *model);
 const struct akin__preprocess *akin__model_preprocess(const akin_model *model);
+/* NULL where the network for pictures runs on the CPU. With it that network has
+ * no weights here. */
+const struct akin__card *akin__model_card(const akin_model *model);
 
 /* AKIN_EUSAGE when the model was opened without what is needed. */
 akin_status akin__need_images(const akin_model *model, akin_error *err);

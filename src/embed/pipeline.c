@@ -147,20 +147,36 @@ static void close_lanes(struct worker *worker)
     }
 }
 
-static void run_lane(struct worker *worker, size_t model)
+static akin_status run_lane(struct worker *worker, size_t model,
+                            akin_error *err)
 {
     struct lane *lane = &worker->lane[model];
     const size_t dim =
         akin_model_dim(worker->pipeline->line.run->models[model]);
     const double start = akin__seconds();
     if (!lane->used)
-        return;
-    akin__session_run(lane->session, lane->used, lane->out);
-    for (size_t slot = 0; slot < lane->used; slot++)
+        return AKIN_OK;
+    const akin_status status =
+        akin__session_run(lane->session, lane->used, lane->out, err);
+    for (size_t slot = 0; slot < lane->used && !status; slot++)
         memcpy(lane->in[slot]->vector[model], lane->out + slot * dim,
                dim * sizeof(float));
     lane->used = 0;
     lane->seconds += akin__seconds() - start;
+    return status;
+}
+
+/* The lanes that are full, or with `all` those that hold anything. */
+static akin_status run_lanes(struct worker *worker, bool all, akin_error *err)
+{
+    akin_status status = AKIN_OK;
+    for (size_t i = 0; i < worker->pipeline->line.run->model_count && !status;
+         i++) {
+        const struct lane *lane = &worker->lane[i];
+        if (all || lane->used == lane->batch)
+            status = run_lane(worker, i, err);
+    }
+    return status;
 }
 
 static bool needs(const struct worker *worker, const struct akin__job *job,
@@ -188,11 +204,8 @@ static akin_status place(struct worker *worker, struct akin__job *job,
         lane->seconds += took;
         lane->placing += took;
     }
-    for (size_t i = 0; i < run->model_count && !status; i++) {
-        struct lane *lane = &worker->lane[i];
-        if (needs(worker, job, i) && ++lane->used == lane->batch)
-            run_lane(worker, i);
-    }
+    for (size_t i = 0; i < run->model_count && !status; i++)
+        worker->lane[i].used += needs(worker, job, i);
     return status;
 }
 
@@ -240,9 +253,7 @@ static akin_status finish_batch(struct worker *worker, akin_error *err)
 {
     const double start = akin__seconds();
     const size_t count = worker->pending;
-    akin_status status = AKIN_OK;
-    for (size_t i = 0; i < worker->pipeline->line.run->model_count; i++)
-        run_lane(worker, i);
+    akin_status status = run_lanes(worker, true, err);
     for (size_t i = 0; i < count && !status; i++)
         status = finish(worker, &worker->job[i], err);
     worker->pending = 0;
@@ -285,7 +296,7 @@ static akin_status go_on(struct worker *worker, struct akin__job *job,
     if (why)
         return akin__job_fail(job, why, cause.message, err);
     worker->pending++;
-    return AKIN_OK;
+    return run_lanes(worker, false, err);
 }
 
 /* From a file to a job of the batch, a file put aside, or its outcome. */
@@ -419,16 +430,44 @@ static void tell_stages(struct pipeline *pipeline)
     }
 }
 
+/*
+ * How many pictures a worker gathers for a model. A card takes hundreds at
+ * once, but it is faster than all workers can decode, and outcomes are staged
+ * and told only when a batch is done: so each worker has several batches of a
+ * small folder, and none of a large one takes long.
+ */
+static size_t in_hand(const struct pipeline *pipeline, const akin_model *model)
+{
+    enum { TURNS = 8, MOST = 64 };
+    const size_t batch = akin__model_batch(model);
+    const size_t most = batch < MOST ? batch : MOST;
+    const size_t share =
+        pipeline->line.run->list.count / (TURNS * pipeline->workers) + 1;
+    if (!strcmp(akin_model_device(model), "cpu"))
+        return batch;
+    return share < most ? share : most;
+}
+
+/* Workers that make up for those who wait for a card, while others decode. */
+static size_t waiting(const struct akin__run *run, int threads)
+{
+    for (size_t i = 0; i < run->model_count; i++)
+        if (strcmp(akin_model_device(run->models[i]), "cpu") != 0)
+            return (size_t)threads / 8;
+    return 0;
+}
+
 static akin_status open_workers(struct pipeline *pipeline, akin_error *err)
 {
     const struct akin__run *run = pipeline->line.run;
-    const size_t threads = (size_t)run->options.threads;
+    const size_t threads =
+        (size_t)run->options.threads + waiting(run, run->options.threads);
+    pipeline->workers = threads < run->list.count ? threads : run->list.count;
     for (size_t i = 0; i < run->model_count; i++) {
-        const size_t batch = akin__model_batch(run->models[i]);
+        const size_t batch = in_hand(pipeline, run->models[i]);
         if (batch > pipeline->most)
             pipeline->most = batch;
     }
-    pipeline->workers = threads < run->list.count ? threads : run->list.count;
     pipeline->worker =
         akin__calloc(pipeline->workers, sizeof *pipeline->worker);
     bool whole = pipeline->worker;
@@ -461,6 +500,14 @@ static void close_workers(struct pipeline *pipeline)
     akin__free(pipeline->worker);
 }
 
+/* A card that failed, say, spoils nothing of what is staged. */
+static void save(struct akin__line *line)
+{
+    akin_error err;
+    if (!line->broken.code && akin__index_commit(line->run->index, &err))
+        line->broken = err;
+}
+
 akin_status akin__pipeline(struct akin__run *run, akin_error *err)
 {
     const akin_index_options *options = &run->options;
@@ -482,6 +529,8 @@ akin_status akin__pipeline(struct akin__run *run, akin_error *err)
                               akin__limits(options->limits).file_bytes, err));
     status = akin__parallel((int)pipeline.workers + 1, pipeline.workers + 1,
                             work, &pipeline, err);
+    if (status && status != AKIN_ECANCELLED)
+        save(&pipeline.line);
     share_seconds(&pipeline, akin__seconds() - start);
     tell_stages(&pipeline);
 out:

@@ -1,6 +1,7 @@
 /*
- * Session (session.h): pixels of a batch and the stream that they go through;
- * tokens of a batch and theirs.
+ * Session (session.h): pixels of a batch and the stream that they go through,
+ * or bytes of a batch on their way to a card; tokens of a batch and their
+ * stream.
  */
 #include "embed/session.h"
 
@@ -17,6 +18,8 @@ struct akin_session {
     struct akin__preprocess_scratch scratch;
     size_t batch;
     float *pixels;                /* [batch][3][height][width] */
+    struct akin__card_memory way; /* on a card: [room][height][width][3] */
+    size_t room;                  /* as many as were placed, so far */
     struct akin__stream *reading; /* NULL without the text tower */
     int32_t *ids;                 /* [rows]: of texts, one after the other */
     size_t *lengths;              /* [rows] */
@@ -32,10 +35,13 @@ enum { LONGEST_TEXTS = 2 };
  * too few rows to keep a GEMM's tiles full: four pictures at once take 2 %
  * (float32) to 5 % (int8) less time than one by one, eight no less. DINOv2's
  * 257 are enough, and the activations of one picture stay in the cache: four
- * at once take 3 to 8 % more. This is the only place that says how many.
+ * at once take 3 to 8 % more. This is the only place that says how many; a card
+ * says itself.
  */
 size_t akin__model_batch(const akin_model *model)
 {
+    if (akin__model_card(model))
+        return akin__card_batch(akin__model_card(model));
     return akin__model_network(model)->config.family == AKIN__CLIP ? 4 : 1;
 }
 
@@ -50,6 +56,8 @@ static akin_status open_images(akin_session *session, akin_error *err)
 {
     const akin_model *model = session->model;
     session->batch = akin__model_batch(model);
+    if (akin__model_card(model))
+        return AKIN_OK;
     session->pixels = akin__alloc_aligned(session->batch * picture_size(model),
                                           sizeof(float));
     if (!session->pixels)
@@ -95,6 +103,7 @@ void akin_session_close(akin_session **session)
     akin__stream_close(&(*session)->stream);
     akin__preprocess_scratch_free(&(*session)->scratch);
     akin__free((*session)->pixels);
+    akin__card_free(&(*session)->way);
     akin__stream_close(&(*session)->reading);
     akin__free((*session)->ids);
     akin__free((*session)->lengths);
@@ -102,18 +111,54 @@ void akin_session_close(akin_session **session)
     *session = NULL;
 }
 
+/* Room for `slots` pictures on their way to the card, twice as much each time:
+ * who places few takes little of what is pinned, which is dear. */
+static akin_status make_room(akin_session *session, size_t slots,
+                             akin_error *err)
+{
+    struct akin__card_memory more = {0};
+    const size_t bytes = picture_size(session->model);
+    size_t room = session->room ? session->room : 1;
+    while (room < slots)
+        room *= 2;
+    if (room > session->batch)
+        room = session->batch;
+    if (!akin__card_alloc(akin__model_card(session->model), room * bytes,
+                          &more))
+        return akin__fail(err, AKIN_ENOMEM, "no memory for a session");
+    if (session->room)
+        memcpy(more.bytes, session->way.bytes, session->room * bytes);
+    akin__card_free(&session->way);
+    session->way = more;
+    session->room = room;
+    return AKIN_OK;
+}
+
 akin_status akin__session_place(akin_session *session, size_t slot,
                                 const akin_image *image, akin_error *err)
 {
     const akin_model *model = session->model;
-    return akin__preprocess_run(
-        akin__model_preprocess(model), image, &session->scratch,
-        session->pixels + slot * picture_size(model), err);
+    const size_t at = slot * picture_size(model);
+    if (!akin__model_card(model))
+        return akin__preprocess_run(akin__model_preprocess(model), image,
+                                    &session->scratch, session->pixels + at,
+                                    err);
+    const akin_status status =
+        slot < session->room ? AKIN_OK : make_room(session, slot + 1, err);
+    return status ? status
+                  : akin__preprocess_bytes(akin__model_preprocess(model), image,
+                                           &session->scratch,
+                                           session->way.bytes + at, err);
 }
 
-void akin__session_run(akin_session *session, size_t count, float *vectors)
+akin_status akin__session_run(akin_session *session, size_t count,
+                              float *vectors, akin_error *err)
 {
+    const struct akin__card *card = akin__model_card(session->model);
+    if (card)
+        return akin__card_run(card, count, session->way.bytes, vectors, err);
     akin__stream_run(session->stream, count, session->pixels, vectors);
+    return AKIN_OK;
 }
 
 static akin_status check(const akin_model *model, size_t count,
@@ -137,8 +182,8 @@ static akin_status embed_batch(akin_session *session, const akin_image *images,
         if (status)
             return status;
     }
-    akin__session_run(session, count, vectors);
-    return check(session->model, count, vectors, err);
+    const akin_status status = akin__session_run(session, count, vectors, err);
+    return status ? status : check(session->model, count, vectors, err);
 }
 
 akin_status akin_embed_images(akin_session *session, const akin_image *images,

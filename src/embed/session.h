@@ -24,8 +24,10 @@ akin_status akin__session_place(akin_session *session, size_t slot,
                                 akin_error *err) AKIN_MUST_CHECK;
 
 /* `vectors` [count][dim] of the slots below `count`, 1 or more; whether they
- * are finite is for the caller to see. */
-void akin__session_run(akin_session *session, size_t count, float *vectors);
+ * are finite is for the caller to see. An error is the card's, AKIN_EIO or
+ * AKIN_ENOMEM: the CPU has none. */
+akin_status akin__session_run(akin_session *session, size_t count,
+                              float *vectors, akin_error *err) AKIN_MUST_CHECK;
 
 /* Damaged weights give vectors that are not. */
 static inline bool akin__is_finite(const float *vector, size_t dim)

@@ -73,6 +73,8 @@ static akin_status take_models(struct akin__run *run, akin_error *err)
             akin__index_model(run->index, model, &run->ordinal[i], err);
         if (status)
             return status;
+        akin__index_made_by(run->index, run->ordinal[i],
+                            akin_model_device(model));
         if (run->ordinals <= run->ordinal[i])
             run->ordinals = run->ordinal[i] + 1;
         run->wanted |= UINT32_C(1) << run->ordinal[i];

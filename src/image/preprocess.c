@@ -303,6 +303,39 @@ static bool resized_size(const struct akin__preprocess *p,
            image->width <= INT32_MAX && image->height <= INT32_MAX;
 }
 
+/* The crop of the resized picture, without what is padded. */
+struct cut {
+    struct span x, y;
+    const uint8_t *window; /* [y.count][stride], in the scratch */
+    size_t stride;
+};
+
+static akin_status cut_out(const struct akin__preprocess *p,
+                           const akin_image *image,
+                           struct akin__preprocess_scratch *scratch,
+                           struct cut *cut, akin_error *err)
+{
+    struct akin__resize resize = {.filter = p->filter};
+    if (!resized_size(p, image, &resize))
+        return akin__fail(err, AKIN_ELIMIT,
+                          "picture of %u x %u pixels is too thin to resize",
+                          image->width, image->height);
+    cut->x = crop(resize.width, p->width);
+    cut->y = crop(resize.height, p->height);
+    cut->stride = 3 * (size_t)cut->x.count;
+    uint8_t *window =
+        akin__scratch_grow(&scratch->window, cut->stride * cut->y.count);
+    if (!window)
+        return akin__fail(err, AKIN_ENOMEM, "no memory to resize");
+    cut->window = window;
+    resize.left = cut->x.from;
+    resize.top = cut->y.from;
+    resize.window_width = cut->x.count;
+    resize.window_height = cut->y.count;
+    return akin__resize(image, &resize, &scratch->resize, window, cut->stride,
+                        err);
+}
+
 /* One row of a channel: padding, the picture's bytes, padding. */
 static void fill_row(float *out, uint32_t width, const float value[256],
                      const uint8_t *bytes, const struct span *x)
@@ -321,34 +354,37 @@ akin_status akin__preprocess_run(const struct akin__preprocess *p,
                                  struct akin__preprocess_scratch *scratch,
                                  float *pixels, akin_error *err)
 {
-    struct akin__resize resize = {.filter = p->filter};
-    if (!resized_size(p, image, &resize))
-        return akin__fail(err, AKIN_ELIMIT,
-                          "picture of %u x %u pixels is too thin to resize",
-                          image->width, image->height);
-    const struct span x = crop(resize.width, p->width);
-    const struct span y = crop(resize.height, p->height);
-    const size_t stride = 3 * (size_t)x.count;
-    uint8_t *window = akin__scratch_grow(&scratch->window, stride * y.count);
-    if (!window)
-        return akin__fail(err, AKIN_ENOMEM, "no memory to resize");
-    resize.left = x.from;
-    resize.top = y.from;
-    resize.window_width = x.count;
-    resize.window_height = y.count;
-    const akin_status status =
-        akin__resize(image, &resize, &scratch->resize, window, stride, err);
+    const struct span nothing = {0, 0, 0};
+    struct cut cut;
+    const akin_status status = cut_out(p, image, scratch, &cut, err);
     if (status)
         return status;
-
-    const struct span nothing = {0, 0, 0};
     for (size_t c = 0; c < 3; c++)
         for (uint32_t row = 0; row < p->height; row++) {
-            const bool inside = row >= y.at && row - y.at < y.count;
+            const bool inside = row >= cut.y.at && row - cut.y.at < cut.y.count;
             fill_row(pixels, p->width, p->value[c],
-                     inside ? window + (row - y.at) * stride + c : window,
-                     inside ? &x : &nothing);
+                     inside ? cut.window + (row - cut.y.at) * cut.stride + c
+                            : cut.window,
+                     inside ? &cut.x : &nothing);
             pixels += p->width;
         }
+    return AKIN_OK;
+}
+
+akin_status akin__preprocess_bytes(const struct akin__preprocess *p,
+                                   const akin_image *image,
+                                   struct akin__preprocess_scratch *scratch,
+                                   uint8_t *bytes, akin_error *err)
+{
+    const size_t width = 3 * (size_t)p->width;
+    struct cut cut;
+    const akin_status status = cut_out(p, image, scratch, &cut, err);
+    if (status)
+        return status;
+    if (cut.x.count < p->width || cut.y.count < p->height)
+        memset(bytes, 0, width * p->height);
+    bytes += cut.y.at * width + 3 * (size_t)cut.x.at;
+    for (uint32_t row = 0; row < cut.y.count; row++)
+        memcpy(bytes + row * width, cut.window + row * cut.stride, cut.stride);
     return AKIN_OK;
 }

@@ -53,4 +53,11 @@ akin_status akin__preprocess_run(const struct akin__preprocess *preprocess,
                                  struct akin__preprocess_scratch *scratch,
                                  float *pixels, akin_error *err);
 
+/* The same before bytes become values: `bytes` [height][width][3], and where
+ * the picture does not reach a byte is 0. */
+akin_status akin__preprocess_bytes(const struct akin__preprocess *preprocess,
+                                   const akin_image *image,
+                                   struct akin__preprocess_scratch *scratch,
+                                   uint8_t *bytes, akin_error *err);
+
 #endif

@@ -20,7 +20,7 @@ enum {
     SPARE = 4096          /* and for these */
 };
 
-void akin__card_close(struct akin__card_rows *card)
+void akin__card_rows_close(struct akin__card_rows *card)
 {
     if (card->rows)
         card->plugin->rows_close(&card->rows);
@@ -145,8 +145,8 @@ out:
     return status;
 }
 
-akin_status akin__card_load(akin_index *index, size_t ordinal,
-                            const char *device, akin_error *err)
+akin_status akin__card_rows_load(akin_index *index, size_t ordinal,
+                                 const char *device, akin_error *err)
 {
     struct akin__card_rows *card = &index->card[ordinal];
     const struct akin__rows *rows = &index->read.model[ordinal];
@@ -159,13 +159,13 @@ akin_status akin__card_load(akin_index *index, size_t ordinal,
         return AKIN_OK;
     if (!same || card->room < rows->committed ||
         card->count > rows->committed || !holds(card, live))
-        akin__card_close(card);
+        akin__card_rows_close(card);
     if (!card->rows)
         status = make_room(card, rows, device, err);
     if (!status)
         status = put_rows(card, rows, live, err);
     if (status)
-        akin__card_close(card);
+        akin__card_rows_close(card);
     else
         card->generation = live->generation;
     return status;
@@ -194,10 +194,11 @@ static akin_status make_mask(const struct akin__card_rows *card,
     return AKIN_OK;
 }
 
-akin_status akin__card_nearest(const struct akin__card_rows *card,
-                               const struct akin__live_rows *live,
-                               const float *units, size_t count, size_t k,
-                               struct akin__card_found *found, akin_error *err)
+akin_status akin__card_rows_nearest(const struct akin__card_rows *card,
+                                    const struct akin__live_rows *live,
+                                    const float *units, size_t count, size_t k,
+                                    struct akin__card_found *found,
+                                    akin_error *err)
 {
     uint32_t *mask = NULL;
     akin_status status = AKIN_OK;

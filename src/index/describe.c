@@ -27,6 +27,22 @@ static akin_status count_bytes(const akin_index *index, uint64_t *bytes,
     return AKIN_OK;
 }
 
+static akin_status describe_devices(const akin_index *index, size_t ordinal,
+                                    akin_error *err)
+{
+    static const char *const words[] = {"", "cpu", "cuda", "cpu, cuda"};
+    akin_error why;
+    unsigned devices;
+    akin_status status = akin__devices_read(index, &index->read.model[ordinal],
+                                            ordinal, &devices, &why);
+    if (status == AKIN_ECORRUPT || status == AKIN_EIO) { /* verify says it */
+        devices = 0;
+        status = AKIN_OK;
+    }
+    index->shown[ordinal].devices = words[devices];
+    return status ? akin__fail(err, status, "%s", why.message) : AKIN_OK;
+}
+
 static akin_status describe_models(akin_index *index, akin_index_info *info,
                                    akin_error *err)
 {
@@ -35,8 +51,10 @@ static akin_status describe_models(akin_index *index, akin_index_info *info,
     akin__free(index->shown);
     index->shown = akin__calloc(side->models, sizeof *index->shown);
     AKIN_CHECK(index->shown, err, AKIN_ENOMEM, "%s: no memory", index->path);
-    for (size_t i = 0; i < side->models; i++)
+    for (size_t i = 0; i < side->models; i++) {
         index->shown[i] = side->model[i].is;
+        AKIN_TRY(describe_devices(index, i, err));
+    }
     info->models = side->models;
     info->model = index->shown;
     if (side->models) {

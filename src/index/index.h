@@ -28,6 +28,9 @@ struct akin__making {
     akin_decode decode;
 };
 
+/* Where vectors are made. */
+enum { AKIN__BY_CPU = 1, AKIN__BY_CARD = 2 };
+
 /* A model of the index and its row file. */
 struct akin__rows {
     akin_index_model is; /* its texts are allocated; images is not kept here */
@@ -37,6 +40,9 @@ struct akin__rows {
     struct akin__file file;
     struct akin__file codes; /* the same rows as bytes; closed: there are none,
                                 or not for all that is committed */
+    unsigned maker;          /* where this writer makes rows; 0: not said */
+    unsigned devices; /* where all were made, as far as this writer has put it
+                         down; 0: not looked at yet */
 };
 
 /* A row that a file of the collection has. */
@@ -246,6 +252,19 @@ akin_status akin__codes_remove(const akin_index *index, size_t ordinal,
 /* Make what the writer's models lack. */
 akin_status akin__codes_restore(akin_index *index, akin_error *err);
 
+/* ----------------------------------------------------------- devices -- */
+
+/* Where the rows of a model were made; AKIN_ECORRUPT: nobody can tell. */
+akin_status akin__devices_read(const akin_index *index,
+                               const struct akin__rows *rows, size_t ordinal,
+                               unsigned *devices, akin_error *err);
+/* Rows of the writer's maker are about to be committed. */
+akin_status akin__devices_note(akin_index *index, size_t ordinal,
+                               akin_error *err);
+/* What nobody can tell becomes all of them. */
+akin_status akin__devices_mend(const akin_index *index, size_t ordinal,
+                               akin_error *err);
+
 /* ----------------------------------------------------------- staging -- */
 
 /* AKIN_EUSAGE unless the index was opened for writing. */
@@ -333,9 +352,9 @@ size_t akin__live_first(const struct akin__live_rows *live, uint64_t row);
 
 /* Bring index->card[ordinal] up to what is being read, on the card that
  * `device`, at most 31 bytes, names. */
-akin_status akin__card_load(akin_index *index, size_t ordinal,
+akin_status akin__card_rows_load(akin_index *index, size_t ordinal,
                             const char *device, akin_error *err);
-void akin__card_close(struct akin__card_rows *card);
+void akin__card_rows_close(struct akin__card_rows *card);
 
 /* What a card found; allocated. */
 struct akin__card_found {
@@ -345,7 +364,7 @@ struct akin__card_found {
     float *reach;  /* [queries]: how far any row's score may be off */
 };
 /* The k best by score of the live rows for each of `units` [count][dim]. */
-akin_status akin__card_nearest(const struct akin__card_rows *card,
+akin_status akin__card_rows_nearest(const struct akin__card_rows *card,
                                const struct akin__live_rows *live,
                                const float *units, size_t count, size_t k,
                                struct akin__card_found *found, akin_error *err);

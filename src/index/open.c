@@ -230,7 +230,7 @@ void akin_index_close(akin_index **out)
     for (size_t i = 0; i < AKIN__MAX_MODELS; i++) {
         akin__live_free(&index->live[i]);
         akin__live_free(&index->chosen[i]);
-        akin__card_close(&index->card[i]);
+        akin__card_rows_close(&index->card[i]);
     }
     akin__strings_free(&index->strings);
     akin__free(index->replaced);

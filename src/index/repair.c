@@ -648,6 +648,26 @@ static akin_status mend_certainty(struct repair *r, size_t ordinal,
     return akin__certainty_remove(index, ordinal, err);
 }
 
+/* Where vectors were made, if that can still be told. */
+static akin_status mend_devices(struct repair *r, size_t ordinal,
+                                akin_error *err)
+{
+    akin_index *index = r->check.index;
+    akin_error why;
+    unsigned devices;
+    const akin_status status = akin__devices_read(
+        index, &index->write.model[ordinal], ordinal, &devices, &why);
+    if (!status)
+        return AKIN_OK;
+    if (!damaged(status) && status != AKIN_EIO) {
+        *err = why;
+        return status;
+    }
+    akin__check_tell(&r->check, NULL,
+                     "devices-%zu: lost; cpu and cuda are put down", ordinal);
+    return akin__devices_mend(index, ordinal, err);
+}
+
 static akin_status repair(struct repair *r, const char *path, akin_error *err)
 {
     akin_index *index;
@@ -674,6 +694,8 @@ static akin_status repair(struct repair *r, const char *path, akin_error *err)
     AKIN_TRY(make_codes(r, err));
     for (size_t m = 0; m < index->write.models; m++)
         AKIN_TRY(mend_certainty(r, m, err));
+    for (size_t m = 0; m < index->write.models; m++)
+        AKIN_TRY(mend_devices(r, m, err));
 out:
     akin__catalog_close(&r->from);
     akin__catalog_close(&r->to);

@@ -568,8 +568,8 @@ static akin_status ask_card(struct engine *e, size_t k, akin_error *err)
     for (size_t i = 0; i < e->opened; i++)
         memcpy(units + i * dim, scan->units + e->open[i] * dim,
                dim * sizeof *units);
-    AKIN_TRY(akin__card_nearest(scan->card, scan->live, units, e->opened, k,
-                                &found, err));
+    AKIN_TRY(akin__card_rows_nearest(scan->card, scan->live, units, e->opened,
+                                     k, &found, err));
     for (size_t i = 0; i < e->opened; i++)
         AKIN_TRY(take_found(e, e->open[i], &found, i, k, err));
 out:

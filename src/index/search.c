@@ -229,7 +229,8 @@ static akin_status choose(const struct ask *ask, bool float32, bool every,
     scan->codes = !float32 && !scan->card && !ask->options.exact &&
                   scan->rows->codes.fd >= 0;
     if (scan->card)
-        status = akin__card_load(index, ask->ordinal, ask->options.device, err);
+        status =
+            akin__card_rows_load(index, ask->ordinal, ask->options.device, err);
     if (status)
         return status;
     if (filter || !scan->codes || every ||

@@ -74,6 +74,7 @@ static akin_status commit(akin_index *index, akin_error *err)
         AKIN_TRY(akin__file_sync(&rows->file, err));
         if (rows->codes.fd >= 0)
             AKIN_TRY(akin__file_sync(&rows->codes, err));
+        AKIN_TRY(akin__devices_note(index, i, err));
         AKIN_TRY(akin__sql_run(
             &side->catalog, err, "UPDATE models SET rows = ? WHERE ordinal = ?",
             "ii", (int64_t)(rows->committed + rows->staged), (int64_t)i));

@@ -62,6 +62,10 @@ static inline bool akin__content_known(const uint8_t content[32])
 akin_status akin__index_model(akin_index *index, const akin_model *model,
                               size_t *ordinal, akin_error *err) AKIN_MUST_CHECK;
 
+/* Rows of the model that are staged from now on are made on `device`, as
+ * akin_model_device says. Rows of which that is not said count as the CPU's. */
+void akin__index_made_by(akin_index *index, size_t ordinal, const char *device);
+
 /* What is known of `path`; *found says whether anything is. */
 akin_status akin__index_find(akin_index *index, const char *path,
                              struct akin__entry *entry, bool *found,

@@ -227,6 +227,24 @@ static akin_status check_certainty(struct akin__check *check, size_t ordinal,
     return AKIN_OK;
 }
 
+/* Where vectors were made, the same. */
+static akin_status check_devices(struct akin__check *check, size_t ordinal,
+                                 akin_error *err)
+{
+    akin_error problem;
+    unsigned devices;
+    const akin_status status =
+        akin__devices_read(check->index, &check->index->read.model[ordinal],
+                           ordinal, &devices, &problem);
+    if (status && status != AKIN_ECORRUPT && status != AKIN_EIO) {
+        *err = problem;
+        return status;
+    }
+    if (status)
+        akin__check_tell(check, NULL, "%s", problem.message);
+    return AKIN_OK;
+}
+
 /* The models and their row files, those that can be opened. */
 static akin_status check_models(struct akin__check *check, akin_error *err)
 {
@@ -261,6 +279,7 @@ static akin_status check_models(struct akin__check *check, akin_error *err)
         if (opened[m])
             AKIN_TRY(check_rows(check, m, err));
         AKIN_TRY(check_certainty(check, m, err));
+        AKIN_TRY(check_devices(check, m, err));
     }
 out:
     akin__sql_end(s);

@@ -172,9 +172,14 @@ static void place(struct plan *plan, struct item *item,
                   struct akin__packed *packed, akin_precision type, size_t row,
                   size_t n, size_t column, size_t k, size_t guide)
 {
-    const struct akin__kernels *kernels = plan->network->kernels;
+    const struct akin__network *network = plan->network;
+    if (network->plain)
+        type = AKIN_PRECISION_F32;
     *packed = (struct akin__packed){.type = type, .k = k, .n = n};
-    packed->panels = reserve(plan, akin__packed_bytes(kernels, type, k, n));
+    packed->panels =
+        network->plain
+            ? reserve_floats(plan, n * k)
+            : reserve(plan, akin__packed_bytes(network->kernels, type, k, n));
     if (type == AKIN_PRECISION_INT8) {
         packed->column_scale = reserve_floats(plan, n);
         packed->column_sum = reserve(plan, n * sizeof(int32_t));
@@ -215,8 +220,9 @@ static void place_block(struct plan *plan, struct akin__block *b, size_t block,
     place(plan, from->qkv, &b->q, type, 0, d, 0, d, norm1);
     place(plan, from->out, &b->out, type, 0, d, 0, d, guide + AKIN__GUIDE_OUT);
     for (size_t i = 0; i < n->parts; i++) {
+        const size_t most = n->plain ? c->mlp : AKIN__MLP_PART;
         const size_t at = i * AKIN__MLP_PART, left = c->mlp - at;
-        const size_t m = left < AKIN__MLP_PART ? left : AKIN__MLP_PART;
+        const size_t m = left < most ? left : most;
         struct akin__mlp_part *part = &b->part[i];
         place(plan, from->fc1, &part->fc1, type, at, m, 0, d, norm2);
         if (c->swiglu)
@@ -411,6 +417,24 @@ static void apply_smoothing(const struct plan *plan, const struct item *item,
     }
 }
 
+/* One piece of an item. */
+static akin_status put_piece(const struct plan *plan, const struct item *item,
+                             const struct piece *piece, const float *floats,
+                             akin_error *err)
+{
+    const struct akin__packed *to = piece->packed;
+    floats += piece->row * item->columns + piece->column;
+    if (!plan->network->plain)
+        return akin__pack(
+            plan->network->kernels, piece->packed, floats, item->columns,
+            plan->guides ? &plan->guides->guide[piece->guide].common : NULL,
+            err);
+    for (size_t row = 0; row < to->n; row++)
+        memcpy((float *)to->panels + row * to->k, floats + row * item->columns,
+               to->k * sizeof *floats);
+    return AKIN_OK;
+}
+
 /* Read, hash and place one item; any thread. */
 static akin_status load_item(void *context, size_t i, int thread,
                              akin_error *err)
@@ -432,10 +456,7 @@ static akin_status load_item(void *context, size_t i, int thread,
                                     floats + part * item->floats, hash, err));
     apply_smoothing(plan, item, floats);
     for (struct piece *p = item->pieces; p; p = p->next)
-        AKIN_TRY(akin__pack(
-            plan->network->kernels, p->packed,
-            floats + p->row * item->columns + p->column, item->columns,
-            plan->guides ? &plan->guides->guide[p->guide].common : NULL, err));
+        AKIN_TRY(put_piece(plan, item, p, floats, err));
 out:
     akin__hash_close(&hash, item->digest);
     if (item->columns)
@@ -527,7 +548,8 @@ static akin_status build(struct akin__network *n,
                         .err = err};
     struct tables tables = {0};
     akin_status status = AKIN_OK;
-    n->parts = (n->config.mlp + AKIN__MLP_PART - 1) / AKIN__MLP_PART;
+    n->parts =
+        n->plain ? 1 : (n->config.mlp + AKIN__MLP_PART - 1) / AKIN__MLP_PART;
     n->blocks = akin__calloc(n->config.layers, sizeof *n->blocks);
     n->mlp = akin__calloc(n->config.layers * n->parts, sizeof *n->mlp);
     AKIN_CHECK(n->blocks && n->mlp, err, AKIN_ENOMEM,
@@ -561,7 +583,8 @@ static akin_status calibrate(struct akin__guides **guides,
     struct akin__network *wide = NULL;
     akin_status status = AKIN_OK;
     AKIN_TRY(akin__network_open(&wide, &n->config, weights, n->height, n->width,
-                                n->pool, AKIN_PRECISION_F32, threads, err));
+                                n->pool, AKIN_PRECISION_F32, false, threads,
+                                err));
     AKIN_TRY(akin__guides_open(guides, wide, threads, err));
     memcpy(n->digest, wide->digest, sizeof n->digest);
 out:
@@ -573,8 +596,8 @@ akin_status akin__network_open(struct akin__network **out,
                                const struct akin__config *config,
                                const struct akin__weights *weights,
                                size_t height, size_t width, akin_pool pool,
-                               akin_precision precision, int threads,
-                               akin_error *err)
+                               akin_precision precision, bool plain,
+                               int threads, akin_error *err)
 {
     akin_status status = AKIN_OK;
     struct akin__guides *guides = NULL;
@@ -583,6 +606,7 @@ akin_status akin__network_open(struct akin__network **out,
     AKIN_CHECK(n, err, AKIN_ENOMEM, "no memory for a network");
     n->config = *config;
     n->precision = precision;
+    n->plain = plain;
     n->height = height;
     n->width = width;
     if (config->text) {
@@ -610,13 +634,21 @@ out:
     return status;
 }
 
+void akin__network_shed(struct akin__network *network)
+{
+    akin__free(network->blocks);
+    akin__free(network->mlp);
+    akin__free(network->memory);
+    network->blocks = NULL;
+    network->mlp = NULL;
+    network->memory = NULL;
+}
+
 void akin__network_close(struct akin__network **network)
 {
     if (!*network)
         return;
-    akin__free((*network)->blocks);
-    akin__free((*network)->mlp);
-    akin__free((*network)->memory);
+    akin__network_shed(*network);
     akin__free(*network);
     *network = NULL;
 }

@@ -46,6 +46,7 @@ struct akin__network {
     const struct akin__kernels *kernels;
     akin_pool pool; /* resolved, never the default */
     akin_precision precision;
+    bool plain;                       /* weights as in the file: below */
     size_t height, width;             /* pixels of an input */
     size_t rows, cols, tokens;        /* patches down and across; T */
     size_t dim;                       /* numbers in a vector */
@@ -76,15 +77,20 @@ struct akin__network {
  * CLIP's vector is its projected class token whatever is asked. Shapes are
  * checked against the config before memory for them is taken. A text tower (as
  * the config says) has no pixels, and the weights stay open as long as it is.
- * Errors: AKIN_EMODEL, AKIN_EUSAGE (a pool the model does not have, AKIN_CPU),
- * AKIN_ENOMEM, AKIN_EIO, AKIN_EFORMAT.
+ * `plain` is for a card, which does not take panels: each matrix is float32
+ * rows [n][k] whatever the precision, the MLP is in one part, and no stream
+ * goes through the network. Errors: AKIN_EMODEL, AKIN_EUSAGE (a pool the model
+ * does not have, AKIN_CPU), AKIN_ENOMEM, AKIN_EIO, AKIN_EFORMAT.
  */
 akin_status akin__network_open(struct akin__network **network,
                                const struct akin__config *config,
                                const struct akin__weights *weights,
                                size_t height, size_t width, akin_pool pool,
-                               akin_precision precision, int threads,
-                               akin_error *err);
+                               akin_precision precision, bool plain,
+                               int threads, akin_error *err);
 void akin__network_close(struct akin__network **network);
+/* Free the weights; the rest, what was read of config and the digest among it,
+ * stays. */
+void akin__network_shed(struct akin__network *network);
 
 #endif

@@ -340,6 +340,18 @@ static json_t *certainty_of(const akin_certainty *certainty)
     return whole(object, bad);
 }
 
+static json_t *devices_of(const char *words)
+{
+    json_t *list = *words ? json_array() : json_null();
+    int bad = 0;
+    for (; *words; words += strspn(words, ", ")) {
+        const size_t length = strcspn(words, ",");
+        bad |= append(list, json_stringn(words, length));
+        words += length;
+    }
+    return whole(list, bad);
+}
+
 static json_t *model_of(const akin_index_model *model,
                         const akin_certainty *certainty)
 {
@@ -349,6 +361,7 @@ static json_t *model_of(const akin_index_model *model,
     bad |= set_count(object, "dim", model->dim);
     bad |= akin__json_set_path(object, "pool", model->pool);
     bad |= akin__json_set_path(object, "precision", model->precision);
+    bad |= set(object, "devices", devices_of(model->devices));
     bad |= set_count(object, "images", model->images);
     bad |= akin__json_set_path(object, "fingerprint", model->fingerprint);
     bad |= akin__json_set_path(object, "folder", model->folder);
@@ -421,11 +434,12 @@ json_t *akin__json_info(const char *index, const akin_index_info *info,
 }
 
 static json_t *vector_of(const char *key, const char *name, const char *model,
-                         size_t dim, const float *vector)
+                         const char *device, size_t dim, const float *vector)
 {
     json_t *object = json_object(), *numbers = json_array();
     int bad = akin__json_set_path(object, key, name);
     bad |= akin__json_set_path(object, "model", model);
+    bad |= set(object, "device", json_string(device));
     bad |= set_count(object, "dim", dim);
     for (size_t i = 0; i < dim; i++)
         bad |= append(numbers, json_real((double)vector[i]));
@@ -433,16 +447,16 @@ static json_t *vector_of(const char *key, const char *name, const char *model,
     return whole(object, bad);
 }
 
-json_t *akin__json_vector(const char *path, const char *model, size_t dim,
-                          const float *vector)
+json_t *akin__json_vector(const char *path, const char *model,
+                          const char *device, size_t dim, const float *vector)
 {
-    return vector_of("path", path, model, dim, vector);
+    return vector_of("path", path, model, device, dim, vector);
 }
 
-json_t *akin__json_text(const char *text, const char *model, size_t dim,
-                        const float *vector)
+json_t *akin__json_text(const char *text, const char *model, const char *device,
+                        size_t dim, const float *vector)
 {
-    return vector_of("text", text, model, dim, vector);
+    return vector_of("text", text, model, device, dim, vector);
 }
 
 json_t *akin__json_tokens(const char *text, const int32_t *ids, size_t count)
@@ -597,6 +611,8 @@ json_t *akin__json_speed(const struct akin__speed *speed)
     bad |= set(object, "precision", json_string(speed->precision));
     bad |= set(object, "threads", json_integer(speed->threads));
     bad |= set_text(object, "cpu", speed->cpu);
+    bad |= set(object, "device", json_string(speed->device));
+    bad |= set_text(object, "card", speed->card);
     bad |= set(object, "kernels", json_string(speed->kernels));
     bad |= set(object, "read", rate_of(&speed->read));
     bad |= set(object, "decode", rate_of(&speed->decode));

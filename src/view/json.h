@@ -65,11 +65,11 @@ json_t *akin__json_import(const char *index, const char *model,
                           const char *input, const akin_import_report *report);
 
 /* One line of embed; vector [dim]. */
-json_t *akin__json_vector(const char *path, const char *model, size_t dim,
-                          const float *vector);
+json_t *akin__json_vector(const char *path, const char *model,
+                          const char *device, size_t dim, const float *vector);
 /* The same of a text, and what the model reads of it; ids [count]. */
-json_t *akin__json_text(const char *text, const char *model, size_t dim,
-                        const float *vector);
+json_t *akin__json_text(const char *text, const char *model, const char *device,
+                        size_t dim, const float *vector);
 json_t *akin__json_tokens(const char *text, const int32_t *ids, size_t count);
 
 /* docs/models.md: one element of model list's "models". */

@@ -132,6 +132,7 @@ struct akin__report {
     uint64_t pairs;       /* true pairs, found or not */
     uint64_t distractors; /* queries that have no right answer */
     const char *cpu, *precision; /* "AMD EPYC 9B45", "f32" */
+    const char *card;            /* that pictures' networks ran on, or NULL */
     int threads;                 /* 0: not known */
     uint64_t resamples;          /* of the bootstrap; 0: not known */
     struct akin__stages stages;  /* what models share, and the whole run */

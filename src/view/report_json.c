@@ -270,6 +270,7 @@ static int set_head(json_t *object, const struct akin__report *report)
     bad |= set(object, "pairs", count_of(report->pairs));
     bad |= set(object, "distractors", count_of(report->distractors));
     bad |= set_text(machine, "cpu", report->cpu);
+    bad |= set_text(machine, "card", report->card);
     bad |= set(machine, "threads",
                report->threads ? json_integer(report->threads) : json_null());
     bad |= set_text(machine, "precision", report->precision);

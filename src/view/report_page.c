@@ -53,6 +53,10 @@ static void add_machine(struct akin__page *page,
         akin__page_text(page, "<br>on ");
         akin__page_escaped(page, report->cpu);
     }
+    if (report->card) {
+        akin__page_text(page, ", ");
+        akin__page_escaped(page, report->card);
+    }
     if (report->threads)
         akin__text_addf(&page->text, ", %d thread%s", report->threads,
                         report->threads == 1 ? "" : "s");

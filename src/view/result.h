@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "akin_bench.h"
 #include "akin_eval.h"
 
 /* Two pictures, and how alike each model finds them. */
@@ -104,6 +105,8 @@ struct akin__rate {
 struct akin__speed {
     const char *model, *precision;
     const char *cpu;     /* "": not known */
+    const char *device;  /* "cpu", "cuda:0" */
+    const char *card;    /* the card's name, "" on the CPU */
     const char *kernels; /* "avx2" */
     int threads;
     struct akin__rate read, decode, resize, network, pipeline;

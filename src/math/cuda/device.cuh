@@ -19,7 +19,8 @@
     type *const name = reinterpret_cast<type *>(akin_shared_bytes)
 
 /* The upper half of a float, rounded to nearest even. */
-struct __align__(2) bf16 {
+struct __align__(2) bf16
+{
     uint16_t bits;
 };
 
@@ -100,11 +101,34 @@ __device__ __forceinline__ void copies_commit()
     asm volatile("cp.async.commit_group;" ::: "memory");
 }
 
-template <int LEFT>
-__device__ __forceinline__ void copies_wait()
+template <int LEFT> __device__ __forceinline__ void copies_wait()
 {
     asm volatile("cp.async.wait_group %0;" : : "n"(LEFT) : "memory");
 }
 
 #endif
+
+/* 2^x and 1 / x to a few units of a float's last place; x not subnormal. */
+__device__ inline float exp2_near(float x)
+{
+#ifdef AKIN__EMULATE
+    return exp2f(x);
+#else
+    float out;
+    asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(out) : "f"(x));
+    return out;
+#endif
+}
+
+__device__ inline float inverse_near(float x)
+{
+#ifdef AKIN__EMULATE
+    return 1.0f / x;
+#else
+    float out;
+    asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(out) : "f"(x));
+    return out;
+#endif
+}
+
 #endif

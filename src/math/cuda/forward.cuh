@@ -42,10 +42,9 @@ __device__ inline float4 widen4(const float *from)
 __device__ inline float4 widen4(const bf16 *from)
 {
     const uint2 two = *(const uint2 *)from;
-    return make_float4(__uint_as_float(two.x << 16),
-                       __uint_as_float(two.x & 0xffff0000u),
-                       __uint_as_float(two.y << 16),
-                       __uint_as_float(two.y & 0xffff0000u));
+    return make_float4(
+        __uint_as_float(two.x << 16), __uint_as_float(two.x & 0xffff0000u),
+        __uint_as_float(two.y << 16), __uint_as_float(two.y & 0xffff0000u));
 }
 
 __device__ inline void narrow4(float4 x, float *to)
@@ -81,9 +80,9 @@ __global__ void cut_patches(const uint8_t *bytes, const float *value,
 {
     const unsigned area = patch * patch, here = blockIdx.x % (rows * cols);
     const uint8_t *corner =
-        bytes + 3 * ((size_t)(blockIdx.x / (rows * cols)) * height * width +
-                     (size_t)(here / cols) * patch * width +
-                     here % cols * patch);
+        bytes +
+        3 * ((size_t)(blockIdx.x / (rows * cols)) * height * width +
+             (size_t)(here / cols) * patch * width + here % cols * patch);
     Number *to = out + (size_t)blockIdx.x * ld;
     for (unsigned i = threadIdx.x; i < area; i += blockDim.x) {
         const uint8_t *pixel =
@@ -96,8 +95,7 @@ __global__ void cut_patches(const uint8_t *bytes, const float *value,
 /* ------------------------------------------------------------ norms ----- */
 
 /* A lane's share of a row: LAPS times four numbers, 128 apart. */
-template <int LAPS>
-struct share {
+template <int LAPS> struct share {
     float4 part[LAPS];
 };
 
@@ -131,11 +129,10 @@ __device__ inline void norm_share(share<LAPS> &s, const float *w,
         const bool inside = 128 * i + 4 * lane < width;
         *p = make_float4(p->x - mean, p->y - mean, p->z - mean, p->w - mean);
         if (inside)
-            squares += (p->x * p->x + p->y * p->y) +
-                       (p->z * p->z + p->w * p->w);
+            squares +=
+                (p->x * p->x + p->y * p->y) + (p->z * p->z + p->w * p->w);
     }
-    const float scale =
-        1.0f / sqrtf(sum_of_warp(squares) / (float)width + eps);
+    const float scale = 1.0f / sqrtf(sum_of_warp(squares) / (float)width + eps);
 #pragma unroll
     for (int i = 0; i < LAPS; i++) {
         const unsigned at = 128 * i + 4 * lane;
@@ -242,8 +239,7 @@ __global__ void pool_rows(unsigned tokens, unsigned first, unsigned end,
     for (int i = 0; i < LAPS; i++)
         sum.part[i] = make_float4(0, 0, 0, 0);
     for (unsigned t = first + warp; t < end; t += POOL_WARPS) {
-        share<LAPS> s =
-            take_share<LAPS>(rows + (size_t)t * width, width, lane);
+        share<LAPS> s = take_share<LAPS>(rows + (size_t)t * width, width, lane);
         if (w)
             norm_share(s, w, b, eps, width, lane);
 #pragma unroll
@@ -266,31 +262,50 @@ __global__ void pool_rows(unsigned tokens, unsigned first, unsigned end,
 
 /* ------------------------------------------------------- activation ----- */
 
-__device__ inline float quick_gelu(float x)
+enum activation { LINEAR, GELU, QUICK_GELU, SWIGLU };
+
+/* x / (1 + exp(-rate x)): QuickGELU, and SiLU where the rate is 1. What is
+ * rounded to bf16 is off by less than 1e-6 of itself before that. */
+__device__ inline float gated(float x, float rate, float)
 {
-    return x / (1.0f + expf(-1.702f * x));
+    return x / (1.0f + expf(-rate * x));
 }
 
-__device__ inline float gelu(float x)
+__device__ inline float gated(float x, float rate, bf16)
+{
+    return x * inverse_near(1.0f + exp2_near(-1.44269504f * rate * x));
+}
+
+/* x Phi(x). For bf16 by 7.1.26 of Abramowitz and Stegun: Phi is off by less
+ * than 1e-7. */
+__device__ inline float gelu(float x, float)
 {
     return 0.5f * x * (1.0f + erff(x * 0.70710678118654752440f));
 }
 
-enum activation { LINEAR, GELU, QUICK_GELU, SWIGLU };
-
-template <int KIND>
-__device__ inline float activate(float x)
+__device__ inline float gelu(float x, bf16)
 {
-    return KIND == GELU ? gelu(x) : KIND == QUICK_GELU ? quick_gelu(x) : x;
+    const float far = fabsf(x);
+    const float t = inverse_near(fmaf(0.3275911f * 0.70710678f, far, 1.0f));
+    float tail = fmaf(t, 1.061405429f, -1.453152027f);
+    tail = fmaf(t, tail, 1.421413741f);
+    tail = fmaf(t, tail, -0.284496736f);
+    tail = fmaf(t, tail, 0.254829592f) * t;
+    tail *= 0.5f * exp2_near(-0.5f * 1.44269504f * x * x);
+    return fmaxf(x, 0.0f) - far * tail;
 }
 
-template <int KIND>
-__device__ inline float4 activate4(float4 x, float4 bias)
+template <int KIND, typename Number> __device__ inline float activate(float x)
 {
-    return make_float4(activate<KIND>(x.x + bias.x),
-                       activate<KIND>(x.y + bias.y),
-                       activate<KIND>(x.z + bias.z),
-                       activate<KIND>(x.w + bias.w));
+    return KIND == GELU         ? gelu(x, Number())
+           : KIND == QUICK_GELU ? gated(x, 1.702f, Number())
+           : KIND == SWIGLU     ? gated(x, 1.0f, Number())
+                                : x;
+}
+
+__device__ inline float4 add4(float4 a, float4 b)
+{
+    return make_float4(a.x + b.x, a.y + b.y, a.z + b.z, a.w + b.w);
 }
 
 /*
@@ -316,16 +331,14 @@ __global__ void activate_rows(unsigned rows, unsigned width, unsigned ld,
         if (row >= rows)
             continue;
         Number *here = hidden + (size_t)row * ld + at;
-        float4 x = widen4(here);
+        float4 x = add4(widen4(here), plus);
+        x = make_float4(
+            activate<KIND, Number>(x.x), activate<KIND, Number>(x.y),
+            activate<KIND, Number>(x.z), activate<KIND, Number>(x.w));
         if (KIND == SWIGLU) {
-            const float4 value = activate4<LINEAR>(widen4(here + width), other);
-            x = activate4<LINEAR>(x, plus);
-            x = make_float4(x.x / (1.0f + expf(-x.x)) * value.x,
-                            x.y / (1.0f + expf(-x.y)) * value.y,
-                            x.z / (1.0f + expf(-x.z)) * value.z,
-                            x.w / (1.0f + expf(-x.w)) * value.w);
-        } else {
-            x = activate4<KIND>(x, plus);
+            const float4 value = add4(widen4(here + width), other);
+            x = make_float4(x.x * value.x, x.y * value.y, x.z * value.z,
+                            x.w * value.w);
         }
         narrow4(x, here);
     }
@@ -357,8 +370,8 @@ __global__ void attend(attention_shape shape, const Number *qkv, Number *out)
 {
     __shared__ float4 keys[CHUNK][HEAD / 4], values[CHUNK][HEAD / 4];
     const size_t ld = 3 * (size_t)shape.width;
-    const Number *picture = qkv + (size_t)blockIdx.z * shape.tokens * ld +
-                            blockIdx.y * shape.head;
+    const Number *picture =
+        qkv + (size_t)blockIdx.z * shape.tokens * ld + blockIdx.y * shape.head;
     const unsigned query = blockIdx.x * blockDim.x + threadIdx.x;
     const unsigned from = query < shape.queries ? query : shape.queries - 1;
     float4 q[HEAD / 4], sum[HEAD / 4];
@@ -397,10 +410,10 @@ __global__ void attend(attention_shape shape, const Number *qkv, Number *out)
                     dot.z = fmaf(q[i].z, key.z, dot.z);
                     dot.w = fmaf(q[i].w, key.w, dot.w);
                 }
-                score[j] = first + k + j < shape.tokens
-                               ? ((dot.x + dot.y) + (dot.z + dot.w)) *
-                                     shape.scale
-                               : -INFINITY;
+                score[j] =
+                    first + k + j < shape.tokens
+                        ? ((dot.x + dot.y) + (dot.z + dot.w)) * shape.scale
+                        : -INFINITY;
                 top = fmaxf(top, score[j]);
             }
             const float fade = expf(most - top);
@@ -441,35 +454,52 @@ __global__ void attend(attention_shape shape, const Number *qkv, Number *out)
 }
 
 /*
- * By tensor cores: a warp for 16 queries, bf16, HEAD the head's numbers, a
- * multiple of 16. Chunks of TILE keys and values are copied ahead, two deep.
+ * By tensor cores: a warp for 16 queries at a time. bf16, HEAD the head's
+ * numbers, a multiple of 16. Where all keys and values fit into the block's
+ * memory they are read once and its warps go their own ways; else tiles of them
+ * are copied ahead.
+ *
  * Fragments as PTX has them: of a 16 x 8 result a lane holds columns 2 (lane %
  * 4) and the next, of rows lane / 4 and 8 more.
  */
-enum { TILE = 64 };
-template <int HEAD>
-struct tile {
+enum {
+    TILE = 64,
+    SPAN = 32, /* keys whose scores a warp has at a time */
+    STRIP = 16,
+    STRIPS = 9, /* warps of a block at most: 257 tokens are 17 strips */
+    DEPTH = 5   /* tiles of keys in a block's memory at most */
+};
+template <int HEAD> struct tile {
     bf16 row[TILE][HEAD + 8]; /* so that 8 rows lie in different banks */
 };
 
+/* Of a tile as many rows, in whole spans, as there are keys. */
 template <int HEAD>
 __device__ inline void copy_tile(tile<HEAD> *to, const bf16 *from, size_t ld,
                                  unsigned first, unsigned tokens)
 {
     enum { PIECES = HEAD / 8 };
-    for (unsigned i = threadIdx.x; i < TILE * PIECES; i += blockDim.x) {
+    const unsigned left = (tokens - first + SPAN - 1) / SPAN * SPAN;
+    const unsigned rows = left < TILE ? left : TILE;
+    for (unsigned i = threadIdx.x; i < rows * PIECES; i += blockDim.x) {
         const unsigned row = i / PIECES, at = i % PIECES * 8;
         const bool valid = first + row < tokens;
-        copy16(&to->row[row][at],
-               from + (valid ? first + row : 0) * ld + at, valid);
+        copy16(&to->row[row][at], from + (valid ? first + row : 0) * ld + at,
+               valid);
     }
 }
 
-/* The queries of a warp as factors a of the products. */
+/* What a warp holds of its queries, and of their answers so far. */
+template <int HEAD> struct strip {
+    uint32_t query[HEAD / 16][4];
+    float sum[HEAD / 8][4];
+    float most[2], whole[2]; /* of rows lane / 4 and 8 more */
+};
+
 template <int HEAD>
-__device__ inline void take_queries(uint32_t q[HEAD / 16][4], const bf16 *from,
-                                    size_t ld, unsigned first, unsigned queries,
-                                    unsigned lane)
+__device__ inline void begin_strip(strip<HEAD> &s, const bf16 *from, size_t ld,
+                                   unsigned first, unsigned queries,
+                                   unsigned lane)
 {
     unsigned low = first + lane / 4, high = low + 8;
     low = low < queries ? low : queries - 1;
@@ -477,29 +507,36 @@ __device__ inline void take_queries(uint32_t q[HEAD / 16][4], const bf16 *from,
 #pragma unroll
     for (int k = 0; k < HEAD / 16; k++) {
         const unsigned at = 16 * k + lane % 4 * 2;
-        q[k][0] = *(const uint32_t *)(from + low * ld + at);
-        q[k][1] = *(const uint32_t *)(from + high * ld + at);
-        q[k][2] = *(const uint32_t *)(from + low * ld + at + 8);
-        q[k][3] = *(const uint32_t *)(from + high * ld + at + 8);
+        s.query[k][0] = *(const uint32_t *)(from + low * ld + at);
+        s.query[k][1] = *(const uint32_t *)(from + high * ld + at);
+        s.query[k][2] = *(const uint32_t *)(from + low * ld + at + 8);
+        s.query[k][3] = *(const uint32_t *)(from + high * ld + at + 8);
+    }
+#pragma unroll
+    for (int n = 0; n < HEAD / 8; n++) {
+#pragma unroll
+        for (int i = 0; i < 4; i++)
+            s.sum[n][i] = 0;
+    }
+#pragma unroll
+    for (int i = 0; i < 2; i++) {
+        s.most[i] = -INFINITY;
+        s.whole[i] = 0;
     }
 }
 
-/* scores [TILE / 8][4] of a warp's queries and a chunk's keys, `live` of which
- * there are; 16 at a time. */
-template <int HEAD>
-__device__ inline void score_tile(float scores[TILE / 8][4],
-                                  const uint32_t q[HEAD / 16][4],
-                                  const tile<HEAD> *keys, unsigned live,
-                                  unsigned lane)
+/* scores [KEYS / 8][4] of a warp's queries, with KEYS keys. */
+template <int HEAD, int KEYS>
+__device__ inline void score_keys(float scores[KEYS / 8][4],
+                                  const strip<HEAD> &s,
+                                  const bf16 (*keys)[HEAD + 8], unsigned lane)
 {
 #pragma unroll
-    for (int j = 0; j < TILE / 8; j++) {
+    for (int j = 0; j < KEYS / 8; j++) {
+        const bf16 *row = keys[8 * j + lane % 8];
 #pragma unroll
         for (int i = 0; i < 4; i++)
             scores[j][i] = 0;
-        if (8 * j / 16 * 16 >= live)
-            continue;
-        const bf16 *row = keys->row[8 * j + lane % 8];
 #pragma unroll
         for (int k = 0; k < HEAD / 16; k += 2) {
             /* Of the second 16 there is nothing where HEAD / 16 is odd. */
@@ -507,138 +544,186 @@ __device__ inline void score_tile(float scores[TILE / 8][4],
             const unsigned at = 16 * k + lane / 8 * 8;
             uint32_t b[4];
             load_matrix4(b, row + (both || lane < 16 ? at : at - 16));
-            mma_bf16(scores[j], q[k], b);
+            mma_bf16(scores[j], s.query[k], b);
             if (both)
-                mma_bf16(scores[j], q[k + 1], b + 2);
+                mma_bf16(scores[j], s.query[k + 1], b + 2);
         }
     }
 }
 
-/* Scores beyond the last key out, the rest to exp2(scale (score - most));
- * what was summed so far fades by fade[2]. */
-__device__ inline void weigh_tile(float scores[TILE / 8][4], unsigned live,
-                                  float scale, float most[2], float whole[2],
-                                  float fade[2], unsigned lane)
+/*
+ * scores to weights exp2(scale (score - most)), 0 from the live-th key on; what
+ * was summed so far is brought to the new `most`.
+ */
+template <int HEAD, int KEYS>
+__device__ inline void weigh(float scores[KEYS / 8][4], strip<HEAD> &s,
+                             unsigned live, float scale, unsigned lane)
 {
-    float top[2] = {most[0], most[1]};
+    float top[2] = {s.most[0], s.most[1]}, fade[2], base[2];
+    if (live < KEYS) {
 #pragma unroll
-    for (int j = 0; j < TILE / 8; j++) {
+        for (int j = 0; j < KEYS / 8; j++) {
 #pragma unroll
-        for (int i = 0; i < 4; i++) {
-            if (8 * j + lane % 4 * 2 + i % 2 >= live)
-                scores[j][i] = -INFINITY;
-            top[i / 2] = fmaxf(top[i / 2], scores[j][i]);
+            for (int i = 0; i < 4; i++)
+                if (8 * j + lane % 4 * 2 + i % 2 >= live)
+                    scores[j][i] = -INFINITY;
         }
     }
 #pragma unroll
-    for (int half = 0; half < 2; half++) {
-        float m = top[half];
+    for (int j = 0; j < KEYS / 8; j++) {
+#pragma unroll
+        for (int i = 0; i < 4; i++)
+            top[i / 2] = fmaxf(top[i / 2], scores[j][i]);
+    }
+#pragma unroll
+    for (int row = 0; row < 2; row++) {
+        float m = top[row];
         m = fmaxf(m, __shfl_xor_sync(0xffffffffu, m, 1));
         m = fmaxf(m, __shfl_xor_sync(0xffffffffu, m, 2));
-        fade[half] = exp2f((most[half] - m) * scale);
-        most[half] = m;
-        whole[half] *= fade[half];
+        fade[row] = exp2_near((s.most[row] - m) * scale);
+        base[row] = m * scale;
+        s.most[row] = m;
+        s.whole[row] *= fade[row];
     }
-#pragma unroll
-    for (int j = 0; j < TILE / 8; j++) {
-#pragma unroll
-        for (int i = 0; i < 4; i++) {
-            scores[j][i] = exp2f((scores[j][i] - most[i / 2]) * scale);
-            whole[i / 2] += scores[j][i];
-        }
-    }
-}
-
-/* sum += weights of a chunk times its values. */
-template <int HEAD>
-__device__ inline void add_tile(float sum[HEAD / 8][4],
-                                const float weights[TILE / 8][4],
-                                const tile<HEAD> *values, unsigned live,
-                                unsigned lane)
-{
-#pragma unroll
-    for (int k = 0; k < TILE / 16; k++) {
-        if (16 * k >= live)
-            continue;
-        const float *left = weights[2 * k], *right = weights[2 * k + 1];
-        const uint32_t a[4] = {
-            pack_bf16(left[0], left[1]), pack_bf16(left[2], left[3]),
-            pack_bf16(right[0], right[1]), pack_bf16(right[2], right[3])};
-        const bf16 *row = values->row[16 * k + lane % 16];
-#pragma unroll
-        for (int n = 0; n < HEAD / 8; n += 2) {
-            uint32_t b[4];
-            load_matrix4_trans(b, row + 8 * n + lane / 16 * 8);
-            mma_bf16(sum[n], a, b);
-            mma_bf16(sum[n + 1], a, b + 2);
-        }
-    }
-}
-
-template <int HEAD>
-__global__ void attend_tiles(attention_shape shape, const bf16 *qkv, bf16 *out)
-{
-    AKIN_SHARED(tile<HEAD>, tiles); /* [2][keys, values] */
-    const size_t ld = 3 * (size_t)shape.width;
-    const bf16 *picture = qkv + (size_t)blockIdx.z * shape.tokens * ld +
-                          blockIdx.y * HEAD;
-    const bf16 *keys = picture + shape.width, *values = keys + shape.width;
-    const unsigned lane = threadIdx.x % 32;
-    const unsigned first = (blockIdx.x * blockDim.x + threadIdx.x) / 32 * 16;
-    const float scale = shape.scale * 1.44269504088896340736f; /* log2 e */
-    uint32_t q[HEAD / 16][4];
-    float sum[HEAD / 8][4];
-    float most[2] = {-INFINITY, -INFINITY}, whole[2] = {0, 0}, fade[2];
-    copy_tile<HEAD>(&tiles[0], keys, ld, 0, shape.tokens);
-    copy_tile<HEAD>(&tiles[1], values, ld, 0, shape.tokens);
-    copies_commit();
-    take_queries<HEAD>(q, picture, ld, first, shape.queries, lane);
 #pragma unroll
     for (int n = 0; n < HEAD / 8; n++) {
 #pragma unroll
         for (int i = 0; i < 4; i++)
-            sum[n][i] = 0;
-    }
-    for (unsigned at = 0, now = 0; at < shape.tokens; at += TILE, now ^= 2) {
-        const unsigned left = shape.tokens - at, next = at + TILE;
-        const unsigned live = left < TILE ? left : TILE;
-        if (next < shape.tokens) {
-            copy_tile<HEAD>(&tiles[now ^ 2], keys, ld, next, shape.tokens);
-            copy_tile<HEAD>(&tiles[(now ^ 2) + 1], values, ld, next,
-                            shape.tokens);
-        }
-        copies_commit();
-        copies_wait<1>();
-        __syncthreads();
-        float scores[TILE / 8][4];
-        score_tile<HEAD>(scores, q, &tiles[now], live, lane);
-        weigh_tile(scores, live, scale, most, whole, fade, lane);
-#pragma unroll
-        for (int n = 0; n < HEAD / 8; n++) {
-#pragma unroll
-            for (int i = 0; i < 4; i++)
-                sum[n][i] *= fade[i / 2];
-        }
-        add_tile<HEAD>(sum, scores, &tiles[now + 1], live, lane);
-        __syncthreads();
+            s.sum[n][i] *= fade[i / 2];
     }
 #pragma unroll
-    for (int half = 0; half < 2; half++) {
-        float all = whole[half];
+    for (int j = 0; j < KEYS / 8; j++) {
+#pragma unroll
+        for (int i = 0; i < 4; i++) {
+            scores[j][i] = exp2_near(fmaf(scores[j][i], scale, -base[i / 2]));
+            s.whole[i / 2] += scores[j][i];
+        }
+    }
+}
+
+/* The sums and the weights' products with KEYS values. */
+template <int HEAD, int KEYS>
+__device__ inline void add_values(strip<HEAD> &s,
+                                  const float weights[KEYS / 8][4],
+                                  const bf16 (*values)[HEAD + 8], unsigned lane)
+{
+#pragma unroll
+    for (int k = 0; k < KEYS / 16; k++) {
+        const float *left = weights[2 * k], *right = weights[2 * k + 1];
+        const uint32_t a[4] = {
+            pack_bf16(left[0], left[1]), pack_bf16(left[2], left[3]),
+            pack_bf16(right[0], right[1]), pack_bf16(right[2], right[3])};
+        const bf16 *row = values[16 * k + lane % 16];
+#pragma unroll
+        for (int n = 0; n < HEAD / 8; n += 2) {
+            uint32_t b[4];
+            load_matrix4_trans(b, row + 8 * n + lane / 16 * 8);
+            mma_bf16(s.sum[n], a, b);
+            mma_bf16(s.sum[n + 1], a, b + 2);
+        }
+    }
+}
+
+/* KEYS keys and values, `live` of which are there. */
+template <int HEAD, int KEYS>
+__device__ inline void attend_keys(strip<HEAD> &s, const bf16 (*keys)[HEAD + 8],
+                                   const bf16 (*values)[HEAD + 8],
+                                   unsigned live, float scale, unsigned lane)
+{
+    float scores[KEYS / 8][4];
+    score_keys<HEAD, KEYS>(scores, s, keys, lane);
+    weigh<HEAD, KEYS>(scores, s, live, scale, lane);
+    add_values<HEAD, KEYS>(s, scores, values, lane);
+}
+
+/* A tile, of which the first `live` are there. */
+template <int HEAD>
+__device__ inline void attend_tile(strip<HEAD> &s, const tile<HEAD> *keys,
+                                   const tile<HEAD> *values, unsigned live,
+                                   float scale, unsigned lane)
+{
+    for (unsigned from = 0; from < TILE && from < live; from += SPAN) {
+        const unsigned left = live - from;
+        const auto k = keys->row + from, v = values->row + from;
+        if (left > SPAN / 2)
+            attend_keys<HEAD, SPAN>(s, k, v, left, scale, lane);
+        else
+            attend_keys<HEAD, SPAN / 2>(s, k, v, left, scale, lane);
+    }
+}
+
+template <int HEAD>
+__device__ inline void end_strip(const strip<HEAD> &s, bf16 *out, size_t ld,
+                                 unsigned first, unsigned queries,
+                                 unsigned lane)
+{
+#pragma unroll
+    for (int i = 0; i < 2; i++) {
+        float all = s.whole[i];
         all += __shfl_xor_sync(0xffffffffu, all, 1);
         all += __shfl_xor_sync(0xffffffffu, all, 2);
-        const unsigned query = first + lane / 4 + 8 * half;
-        bf16 *to = out +
-                   ((size_t)blockIdx.z * shape.queries + query) * shape.width +
-                   blockIdx.y * HEAD + lane % 4 * 2;
+        const unsigned query = first + lane / 4 + 8 * i;
+        bf16 *to = out + query * ld + lane % 4 * 2;
         const float by = 1.0f / all;
 #pragma unroll
         for (int n = 0; n < HEAD / 8; n++) {
-            if (query < shape.queries)
-                *(uint32_t *)(to + 8 * n) = pack_bf16(
-                    sum[n][2 * half] * by, sum[n][2 * half + 1] * by);
+            if (query < queries)
+                *(uint32_t *)(to + 8 * n) =
+                    pack_bf16(s.sum[n][2 * i] * by, s.sum[n][2 * i + 1] * by);
         }
     }
+}
+
+/* tiles: room for `depth` of keys and as many of values, in turns. */
+template <int HEAD>
+__global__ void __launch_bounds__(32 * STRIPS, HEAD <= 64 ? 2 : 1)
+    attend_tiles(attention_shape shape, unsigned depth, const bf16 *qkv,
+                 bf16 *out)
+{
+    AKIN_SHARED(tile<HEAD>, tiles);
+    const size_t ld = 3 * (size_t)shape.width;
+    const bf16 *picture =
+        qkv + (size_t)blockIdx.z * shape.tokens * ld + blockIdx.y * HEAD;
+    const bf16 *keys = picture + shape.width, *values = keys + shape.width;
+    const unsigned lane = threadIdx.x % 32;
+    const unsigned count = (shape.tokens + TILE - 1) / TILE;
+    const bool whole = count <= depth;
+    const unsigned step = gridDim.x * blockDim.x / 32 * STRIP;
+    const float scale = shape.scale * 1.44269504088896340736f; /* log2 e */
+    unsigned first = (blockIdx.x * blockDim.x + threadIdx.x) / 32 * STRIP;
+    for (unsigned i = 0; i < count && i < depth; i++) {
+        copy_tile<HEAD>(&tiles[2 * i], keys, ld, TILE * i, shape.tokens);
+        copy_tile<HEAD>(&tiles[2 * i + 1], values, ld, TILE * i, shape.tokens);
+    }
+    copies_commit();
+    copies_wait<0>();
+    __syncthreads();
+    do {
+        strip<HEAD> s;
+        begin_strip<HEAD>(s, picture, ld, first, shape.queries, lane);
+        for (unsigned i = 0; i < count; i++) {
+            tile<HEAD> *here = &tiles[2 * (i % depth)];
+            if (first < shape.queries)
+                attend_tile<HEAD>(s, here, here + 1, shape.tokens - TILE * i,
+                                  scale, lane);
+            if (whole)
+                continue;
+            __syncthreads();
+            if (i + depth < count) {
+                const unsigned next = TILE * (i + depth);
+                copy_tile<HEAD>(here, keys, ld, next, shape.tokens);
+                copy_tile<HEAD>(here + 1, values, ld, next, shape.tokens);
+            }
+            copies_commit();
+            copies_wait<1>();
+            __syncthreads();
+        }
+        end_strip<HEAD>(s,
+                        out + (size_t)blockIdx.z * shape.queries * shape.width +
+                            blockIdx.y * HEAD,
+                        shape.width, first, shape.queries, lane);
+        first += step;
+    } while (whole && first < shape.queries);
 }
 
 /* ---------------------------------------------------------- weights ----- */
@@ -660,8 +745,8 @@ __global__ void place_weights(size_t n, size_t k, size_t ld, const float *from,
 
 /* For tests: rows of numbers [rows][ld] as floats [rows][k]. */
 template <typename Number>
-__global__ void widen_rows(size_t rows, size_t k, size_t ld,
-                           const Number *from, float *to)
+__global__ void widen_rows(size_t rows, size_t k, size_t ld, const Number *from,
+                           float *to)
 {
     const size_t step = (size_t)gridDim.x * blockDim.x;
     for (size_t i = (size_t)blockIdx.x * blockDim.x + threadIdx.x; i < rows * k;

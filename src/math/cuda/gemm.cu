@@ -79,10 +79,10 @@ static akin_status say(struct words *words, const struct product *p,
     const cudaDataType out_type = p->wide ? CUDA_R_32F : in;
     const cublasOperation_t turned = CUBLAS_OP_T;
     const cublasLtEpilogue_t epilogue = CUBLASLT_EPILOGUE_BIAS;
-    const void *bias = p->wide || !p->by->bf16
-                           ? (const void *)(p->by->bias + p->first)
-                           : (const void *)((const uint16_t *)p->by->narrow +
-                                            p->first);
+    const void *bias =
+        p->wide || !p->by->bf16
+            ? (const void *)(p->by->bias + p->first)
+            : (const void *)((const uint16_t *)p->by->narrow + p->first);
     akin_status status = AKIN_OK;
     /* Without TF32: that would be CUBLAS_COMPUTE_32F_FAST_TF32. */
     LT_TRY(cublasLtMatmulDescCreate(&words->matmul, CUBLAS_COMPUTE_32F,
@@ -93,9 +93,9 @@ static akin_status say(struct words *words, const struct product *p,
         LT_TRY(cublasLtMatmulDescSetAttribute(words->matmul,
                                               CUBLASLT_MATMUL_DESC_EPILOGUE,
                                               &epilogue, sizeof epilogue));
-        LT_TRY(cublasLtMatmulDescSetAttribute(
-            words->matmul, CUBLASLT_MATMUL_DESC_BIAS_POINTER, &bias,
-            sizeof bias));
+        LT_TRY(cublasLtMatmulDescSetAttribute(words->matmul,
+                                              CUBLASLT_MATMUL_DESC_BIAS_POINTER,
+                                              &bias, sizeof bias));
         LT_TRY(cublasLtMatmulDescSetAttribute(
             words->matmul, CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE, &out_type,
             sizeof out_type));
@@ -126,16 +126,15 @@ static akin_status choose(struct gemms *gemms, const struct words *words,
         sizeof workspace));
     LT_TRY(cublasLtMatmulPreferenceSetAttribute(
         wish, CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, &none, sizeof none));
-    LT_TRY(cublasLtMatmulAlgoGetHeuristic(gemms->handle, words->matmul,
-                                          words->w, words->a, words->out,
-                                          words->out, wish, TRIED, found,
-                                          &count));
+    LT_TRY(cublasLtMatmulAlgoGetHeuristic(
+        gemms->handle, words->matmul, words->w, words->a, words->out,
+        words->out, wish, TRIED, found, &count));
     for (int i = 0; i < count; i++) {
         int32_t splits = 1;
         size_t written = 0;
-        cublasLtMatmulAlgoConfigGetAttribute(
-            &found[i].algo, CUBLASLT_ALGO_CONFIG_SPLITK_NUM, &splits,
-            sizeof splits, &written);
+        cublasLtMatmulAlgoConfigGetAttribute(&found[i].algo,
+                                             CUBLASLT_ALGO_CONFIG_SPLITK_NUM,
+                                             &splits, sizeof splits, &written);
         if (found[i].state == CUBLAS_STATUS_SUCCESS && splits <= 1) {
             *algorithm = found[i].algo;
             goto out;
@@ -159,8 +158,7 @@ static bool is_same(const struct kind *a, const struct kind *b)
 /* The algorithm of this kind of product, chosen at the first. */
 static akin_status find(struct gemms *gemms, const struct product *p,
                         const struct words *words,
-                        const cublasLtMatmulAlgo_t **algorithm,
-                        akin_error *err)
+                        const cublasLtMatmulAlgo_t **algorithm, akin_error *err)
 {
     const struct kind kind = {p->n,        p->by->k, p->lda, p->ldc,
                               p->by->bf16, p->wide,  p->add, p->bias};
@@ -169,10 +167,9 @@ static akin_status find(struct gemms *gemms, const struct product *p,
         if (!is_same(&gemms->kind[i], &kind))
             continue;
         *algorithm = &gemms->algorithm[i];
-        if (cublasLtMatmulAlgoCheck(gemms->handle, words->matmul, words->w,
-                                    words->a, words->out, words->out,
-                                    *algorithm, &result) !=
-                CUBLAS_STATUS_SUCCESS ||
+        if (cublasLtMatmulAlgoCheck(
+                gemms->handle, words->matmul, words->w, words->a, words->out,
+                words->out, *algorithm, &result) != CUBLAS_STATUS_SUCCESS ||
             result.workspaceSize > WORKSPACE)
             return akin__cuda_fail(err, AKIN_EUSAGE,
                                    "cuBLASLt's algorithm is not for %u rows",
@@ -180,8 +177,10 @@ static akin_status find(struct gemms *gemms, const struct product *p,
         return AKIN_OK;
     }
     if (gemms->kinds == KINDS)
-        return akin__cuda_fail(err, AKIN_EUSAGE, "more than %d kinds of "
-                               "products", KINDS);
+        return akin__cuda_fail(err, AKIN_EUSAGE,
+                               "more than %d kinds of "
+                               "products",
+                               KINDS);
     const akin_status status =
         choose(gemms, words, &gemms->algorithm[gemms->kinds], err);
     if (status)
@@ -199,8 +198,8 @@ akin_status akin__cuda_gemm(struct gemms *gemms, const struct product *p,
     const cublasLtMatmulAlgo_t *algorithm = NULL;
     const float one = 1, beta = p->add ? 1.0f : 0.0f;
     const size_t number = p->by->bf16 ? 2 : 4;
-    const char *w = (const char *)p->by->w +
-                    (size_t)p->first * p->by->ld * number;
+    const char *w =
+        (const char *)p->by->w + (size_t)p->first * p->by->ld * number;
     akin_status status = AKIN_OK;
     TRY(say(&words, p, err));
     TRY(find(gemms, p, &words, &algorithm, err));

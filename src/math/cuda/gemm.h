@@ -15,11 +15,11 @@
 
 /* A linear layer in a card's memory. */
 struct linear {
-    bool bf16;          /* the type of w and of a */
-    unsigned n, k, ld;  /* ld: numbers from row to row, 0 behind k */
-    void *w;            /* [n][ld] */
-    const float *bias;  /* [n] or NULL */
-    void *narrow;       /* the same as bf16, or NULL */
+    bool bf16;         /* the type of w and of a */
+    unsigned n, k, ld; /* ld: numbers from row to row, 0 behind k */
+    void *w;           /* [n][ld] */
+    const float *bias; /* [n] or NULL */
+    void *narrow;      /* the same as bf16, or NULL */
 };
 
 /* What is done with it. */
@@ -27,17 +27,19 @@ struct product {
     const struct linear *by;
     unsigned first, n; /* outputs of it that are wanted, from `first` on */
     unsigned m;
-    const void *a;     /* [m][lda], lda at least by->ld */
+    const void *a; /* [m][lda], lda at least by->ld */
     size_t lda;
-    void *out;         /* [m][ldc] */
+    void *out; /* [m][ldc] */
     size_t ldc;
-    bool wide;         /* out is float, else of the type of a */
-    bool add;          /* to what is there; out is wide then */
+    bool wide; /* out is float, else of the type of a */
+    bool add;  /* to what is there; out is wide then */
     bool bias;
 };
 
-enum { WORKSPACE = 32 << 20 }; /* bytes that cuBLASLt may use, by Hopper's
-                                  documentation */
+enum {
+    WORKSPACE = 32 << 20
+}; /* bytes that cuBLASLt may use, by Hopper's
+      documentation */
 
 struct gemms; /* the algorithms; one for a network, one thread at a time */
 

@@ -20,11 +20,11 @@
 enum {
     LANES = 2,
     SIZES = 4,         /* of a batch, each a quarter of the one before */
-    MOST_ROWS = 16384, /* of x, about: enough to fill any card's processors */
+    MOST_ROWS = 25000, /* of x: more gains nothing on an H200 */
     MOST_PICTURES = 256,
     MOST_WIDTH = 2048, /* what a warp holds of a row */
     MOST_HEAD = 128,
-    UPLOAD = 1 << 24   /* floats of a weight that are placed at a time */
+    UPLOAD = 1 << 24 /* floats of a weight that are placed at a time */
 };
 
 struct norm {
@@ -48,7 +48,7 @@ struct lane {
     void *qkv;     /* [R][3D], and then [R][D]: attention's answer; or */
     void *hidden;  /* the same memory, [R][fc1.n]; or what patches become */
     void *mixed;
-    float *pooled; /* [batch][D] */
+    float *pooled;  /* [batch][D] */
     float *vectors; /* [batch][dim] */
     void *workspace;
     float *answer; /* [batch][dim] on the host, pinned */
@@ -60,8 +60,9 @@ struct akin__cuda_network {
     int card;
     struct akin__cuda_spec is; /* its pointers are not for use */
     unsigned width, tokens, batch, size[SIZES];
-    void *memory; /* all of the weights */
-    size_t bytes; /* of it, so far: while it is laid out */
+    void *memory;  /* all of the weights */
+    size_t bytes;  /* of it, so far: while it is laid out */
+    int shared;    /* bytes of shared memory that a block may have */
     float *upload; /* on the card, while weights are placed */
     float *value, *start;
     struct linear patches, projection;
@@ -120,8 +121,7 @@ static void lay_out_lane(const struct akin__cuda_network *n, struct lane *lane,
 /* --------------------------------------------------------- uploading ---- */
 
 static akin_status copy_floats(struct akin__cuda_network *n, float **to,
-                               const float *from, size_t count,
-                               akin_error *err)
+                               const float *from, size_t count, akin_error *err)
 {
     akin_status status = AKIN_OK;
     *to = NULL;
@@ -140,8 +140,7 @@ static akin_status copy_norm(struct akin__cuda_network *n, struct norm *to,
                              const struct akin__cuda_norm *from,
                              akin_error *err)
 {
-    const akin_status status =
-        copy_floats(n, &to->w, from->w, n->width, err);
+    const akin_status status = copy_floats(n, &to->w, from->w, n->width, err);
     return status ? status : copy_floats(n, &to->b, from->b, n->width, err);
 }
 
@@ -268,14 +267,12 @@ out:
 
 /* ----------------------------------------------------------- kernels ---- */
 
-template <int N>
-struct constant {
+template <int N> struct constant {
     static constexpr int value = N;
 };
 
 /* call(constant<LAPS>) with enough laps for a row of this width. */
-template <typename Call>
-static void by_laps(unsigned width, Call call)
+template <typename Call> static void by_laps(unsigned width, Call call)
 {
     const unsigned laps = (width + 127) / 128;
     if (laps <= 1)
@@ -341,10 +338,9 @@ static akin_status begin(const struct pass *p)
     struct lane *lane = p->lane;
     const unsigned patches = p->pictures * (unsigned)(is->rows * is->cols);
     const unsigned rows = p->pictures * n->tokens;
-    const struct product embed = {&n->patches,     0,     n->width, patches,
-                                  lane->patches,   n->patches.ld,
-                                  lane->hidden,    n->width,        true,
-                                  false,           false};
+    const struct product embed = {
+        &n->patches,  0,        n->width, patches, lane->patches, n->patches.ld,
+        lane->hidden, n->width, true,     false,   false};
     akin_status status = AKIN_OK;
     if (is->bf16)
         cut_patches<<<patches, 256, 0, lane->stream>>>(
@@ -376,18 +372,23 @@ template <int HEAD>
 static akin_status attend_by_tiles(const struct pass *p,
                                    const attention_shape &shape)
 {
-    const size_t shared = 4 * sizeof(tile<HEAD>);
-    const unsigned strips = (shape.queries + 15) / 16;
-    const unsigned blocks = (strips + 7) / 8;
-    const unsigned warps = (strips + blocks - 1) / blocks;
-    const dim3 grid(blocks, shape.width / HEAD, p->pictures);
+    const unsigned count = (shape.tokens + TILE - 1) / TILE;
+    unsigned depth = (unsigned)(p->n->shared / (2 * sizeof(tile<HEAD>)));
+    depth = depth < 2 ? 2 : depth > DEPTH ? DEPTH : depth; /* or refused */
+    depth = depth > count ? count : depth;
+    const size_t shared = 2 * depth * sizeof(tile<HEAD>);
+    const unsigned strips = (shape.queries + STRIP - 1) / STRIP;
+    const unsigned rounds = (strips + STRIPS - 1) / STRIPS;
+    const unsigned warps = (strips + rounds - 1) / rounds;
+    const dim3 grid(depth == count ? 1 : rounds, shape.width / HEAD,
+                    p->pictures);
     akin_status status = AKIN_OK;
     CUDA_TRY(cudaFuncSetAttribute(attend_tiles<HEAD>,
                                   cudaFuncAttributeMaxDynamicSharedMemorySize,
                                   (int)shared),
              p->err);
     attend_tiles<HEAD><<<grid, 32 * warps, shared, p->lane->stream>>>(
-        shape, (const bf16 *)p->lane->qkv, (bf16 *)p->lane->mixed);
+        shape, depth, (const bf16 *)p->lane->qkv, (bf16 *)p->lane->mixed);
     TRY(launched(p));
 out:
     return status;
@@ -444,8 +445,8 @@ static akin_status activate(const struct pass *p, const struct block *b,
         activate_rows<SWIGLU><<<grid, threads, 0, stream>>>(
             rows, width, ld, b->fc1.bias, hidden);
     else if (is->activation == AKIN__CUDA_GELU)
-        activate_rows<GELU><<<grid, threads, 0, stream>>>(
-            rows, width, ld, b->fc1.bias, hidden);
+        activate_rows<GELU><<<grid, threads, 0, stream>>>(rows, width, ld,
+                                                          b->fc1.bias, hidden);
     else if (is->activation == AKIN__CUDA_QUICK_GELU)
         activate_rows<QUICK_GELU><<<grid, threads, 0, stream>>>(
             rows, width, ld, b->fc1.bias, hidden);
@@ -462,9 +463,8 @@ static akin_status multiply(const struct pass *p, const struct linear *by,
                             const void *a, size_t lda, void *out, size_t ldc,
                             bool add, bool bias)
 {
-    const struct product product = {by,  first, count, m,   a,
-                                    lda, out,   ldc,   add, add,
-                                    bias && by->bias};
+    const struct product product = {
+        by, first, count, m, a, lda, out, ldc, add, add, bias && by->bias};
     return akin__cuda_gemm(p->n->gemms, &product, p->lane->workspace,
                            p->lane->stream, p->err);
 }
@@ -530,9 +530,9 @@ static akin_status finish(const struct pass *p)
     if (!status)
         status = launched(p);
     if (!status && n->projection.n)
-        status = multiply(p, &n->projection, 0, n->projection.n, p->pictures,
-                          pooled, n->width, lane->vectors, n->projection.n,
-                          false, false);
+        status =
+            multiply(p, &n->projection, 0, n->projection.n, p->pictures, pooled,
+                     n->width, lane->vectors, n->projection.n, false, false);
     return status;
 }
 
@@ -553,8 +553,7 @@ out:
 
 /* ------------------------------------------------------------- open ----- */
 
-static akin_status check_spec(const struct akin__cuda_spec *is,
-                              akin_error *err)
+static akin_status check_spec(const struct akin__cuda_spec *is, akin_error *err)
 {
     if (is->width % 8 || is->width > MOST_WIDTH || is->mlp % 8)
         return akin__cuda_fail(
@@ -631,7 +630,10 @@ akin_status akin__cuda_network_open(struct akin__cuda_network **out_network,
     n->block = new block[spec->layers]();
     choose_batch(n);
     TRY(check_spec(spec, err));
-    CUDA_TRY(cudaSetDevice(card), err);
+    TRY(akin__cuda_use(card, err));
+    CUDA_TRY(cudaDeviceGetAttribute(
+                 &n->shared, cudaDevAttrMaxSharedMemoryPerBlockOptin, card),
+             err);
     TRY(check_room(n, spec, err));
     CUDA_TRY(cudaMalloc(&n->memory, n->bytes), err);
     CUDA_TRY(cudaMalloc((void **)&n->upload, UPLOAD * sizeof(float)), err);
@@ -694,9 +696,9 @@ static akin_status record(struct akin__cuda_network *n, struct lane *lane,
     cudaGraph_t graph = NULL;
     cudaError_t ended;
     akin_status status = AKIN_OK;
-    CUDA_TRY(cudaStreamBeginCapture(lane->stream,
-                                    cudaStreamCaptureModeThreadLocal),
-             err);
+    CUDA_TRY(
+        cudaStreamBeginCapture(lane->stream, cudaStreamCaptureModeThreadLocal),
+        err);
     status = forward(n, lane, n->size[s], err);
     ended = cudaStreamEndCapture(lane->stream, &graph);
     TRY(status);

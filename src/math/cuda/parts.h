@@ -32,12 +32,16 @@ akin_status akin__cuda_check(cudaError_t result, const char *what,
             goto out;                                                          \
     } while (0)
 
+/* Make `card` the current one of this thread. */
+akin_status akin__cuda_use(int card, akin_error *err);
+
 /* Whether `bytes` are free on the current card, for `what`. */
 akin_status akin__cuda_room(size_t bytes, const char *what, akin_error *err);
 
 /* network.cu */
 akin_status akin__cuda_network_open(struct akin__cuda_network **network,
-                                    int card, const struct akin__cuda_spec *spec,
+                                    int card,
+                                    const struct akin__cuda_spec *spec,
                                     akin_error *err);
 void akin__cuda_network_close(struct akin__cuda_network **network);
 size_t akin__cuda_network_batch(const struct akin__cuda_network *network);

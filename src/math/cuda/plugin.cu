@@ -70,6 +70,19 @@ static akin_status count_cards(int *cards, akin_error *err)
     return akin__cuda_check(result, "cudaGetDeviceCount", err);
 }
 
+akin_status akin__cuda_use(int card, akin_error *err)
+{
+    int cards;
+    const akin_status status = count_cards(&cards, err);
+    if (status)
+        return status;
+    if (card < 0 || card >= cards)
+        return akin__cuda_fail(err, AKIN_EUSAGE,
+                               "there is no card %d: they are numbered 0 to %d",
+                               card, cards - 1);
+    return akin__cuda_check(cudaSetDevice(card), "cudaSetDevice", err);
+}
+
 enum { LEAST_MAJOR = 8 }; /* bf16 in the tensor cores, cp.async */
 
 static akin_status describe_card(int number, struct akin__cuda_card *card,
@@ -77,15 +90,10 @@ static akin_status describe_card(int number, struct akin__cuda_card *card,
 {
     cudaDeviceProp is;
     size_t free = 0, all = 0;
-    int cards;
     akin_status status = AKIN_OK;
     memset(card, 0, sizeof *card);
     card->number = number;
-    TRY(count_cards(&cards, err));
-    if (number < 0 || number >= cards)
-        return akin__cuda_fail(err, AKIN_EUSAGE,
-                               "there is no card %d: they are numbered 0 to %d",
-                               number, cards - 1);
+    TRY(akin__cuda_use(number, err));
     CUDA_TRY(cudaGetDeviceProperties(&is, number), err);
     snprintf(card->name, sizeof card->name, "%s", is.name);
     card->major = is.major;
@@ -98,7 +106,6 @@ static akin_status describe_card(int number, struct akin__cuda_card *card,
                                LEAST_MAJOR);
     CUDA_TRY(cudaDriverGetVersion(&card->driver), err);
     CUDA_TRY(cudaRuntimeGetVersion(&card->runtime), err);
-    CUDA_TRY(cudaSetDevice(number), err);
     CUDA_TRY(cudaMemGetInfo(&free, &all), err);
     card->memory = all;
     card->free = free;
@@ -122,7 +129,8 @@ static void pinned_free(void *memory)
 }
 
 extern "C" __attribute__((visibility("default")))
-const struct akin__cuda_plugin *akin_cuda_plugin(void)
+const struct akin__cuda_plugin *
+akin_cuda_plugin(void)
 {
     static const struct akin__cuda_plugin plugin = {
         AKIN__CUDA_ABI,

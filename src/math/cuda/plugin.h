@@ -51,28 +51,28 @@ struct akin__cuda_norm {
 
 struct akin__cuda_block {
     struct akin__cuda_norm norm1, norm2;
-    struct akin__cuda_linear q, kv;          /* n = D and 2D: keys, values */
-    struct akin__cuda_linear out;            /* n = D */
-    struct akin__cuda_linear gates, values;  /* fc1; values: SwiGLU's, else
-                                                n 0 */
-    struct akin__cuda_linear fc2;            /* k = mlp */
-    const float *out_scale, *fc2_scale;      /* [D], or NULL for 1 */
+    struct akin__cuda_linear q, kv;         /* n = D and 2D: keys, values */
+    struct akin__cuda_linear out;           /* n = D */
+    struct akin__cuda_linear gates, values; /* fc1; values: SwiGLU's, else
+                                               n 0 */
+    struct akin__cuda_linear fc2;           /* k = mlp */
+    const float *out_scale, *fc2_scale;     /* [D], or NULL for 1 */
 };
 
 enum akin__cuda_activation { /* as enum akin__activation numbers them */
-    AKIN__CUDA_LINEAR,
-    AKIN__CUDA_GELU,      /* by erf */
-    AKIN__CUDA_QUICK_GELU /* x / (1 + exp(-1.702 x)) */
+                             AKIN__CUDA_LINEAR,
+                             AKIN__CUDA_GELU,      /* by erf */
+                             AKIN__CUDA_QUICK_GELU /* x / (1 + exp(-1.702 x)) */
 };
 
 /* A network for pictures; everything it points to may go when it is open. */
 struct akin__cuda_spec {
-    bool bf16;                       /* factors of GEMMs and attention; else
-                                        float32 throughout, never TF32 */
+    bool bf16; /* factors of GEMMs and attention; else
+                  float32 throughout, never TF32 */
     size_t width, heads, layers, mlp;
-    size_t patch, rows, cols;        /* pixels of a patch's side; patches */
+    size_t patch, rows, cols;         /* pixels of a patch's side; patches */
     size_t pixel_height, pixel_width; /* of an input */
-    size_t skip, dim;                /* class and registers; of a vector */
+    size_t skip, dim;                 /* class and registers; of a vector */
     float eps;
     enum akin__cuda_activation activation;
     bool swiglu;
@@ -80,8 +80,8 @@ struct akin__cuda_spec {
      * final norm's output, projected where there is a projection. */
     bool pool_class;
     size_t pool_first, pool_end;
-    const float (*value)[256];       /* [3]: what a byte becomes */
-    const float *start;              /* [T][D] */
+    const float (*value)[256];        /* [3]: what a byte becomes */
+    const float *start;               /* [T][D] */
     struct akin__cuda_linear patches; /* k = 3 * patch * patch */
     struct akin__cuda_norm before, last;
     struct akin__cuda_linear projection;

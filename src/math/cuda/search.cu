@@ -160,7 +160,7 @@ akin_status akin__cuda_rows_open(struct akin__cuda_rows **out_rows, int card,
     r->most = most;
     r->dim = dim;
     r->ld = round_up(dim, LAP);
-    CUDA_TRY(cudaSetDevice(card), err);
+    TRY(akin__cuda_use(card, err));
     CUDA_TRY(cudaStreamCreateWithFlags(&r->stream, cudaStreamNonBlocking), err);
     TRY(choose_ways(r, err));
     TRY(allocate(r, err));
