@@ -353,7 +353,7 @@ size_t akin__live_first(const struct akin__live_rows *live, uint64_t row);
 /* Bring index->card[ordinal] up to what is being read, on the card that
  * `device`, at most 31 bytes, names. */
 akin_status akin__card_rows_load(akin_index *index, size_t ordinal,
-                            const char *device, akin_error *err);
+                                 const char *device, akin_error *err);
 void akin__card_rows_close(struct akin__card_rows *card);
 
 /* What a card found; allocated. */
@@ -365,9 +365,10 @@ struct akin__card_found {
 };
 /* The k best by score of the live rows for each of `units` [count][dim]. */
 akin_status akin__card_rows_nearest(const struct akin__card_rows *card,
-                               const struct akin__live_rows *live,
-                               const float *units, size_t count, size_t k,
-                               struct akin__card_found *found, akin_error *err);
+                                    const struct akin__live_rows *live,
+                                    const float *units, size_t count, size_t k,
+                                    struct akin__card_found *found,
+                                    akin_error *err);
 void akin__card_found_free(struct akin__card_found *found);
 
 /* --------------------------------------------------------- searching -- */
