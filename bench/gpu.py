@@ -130,6 +130,7 @@ class Ready:
     def __init__(self, network, batch, graph):
         self.batch, self.x = batch, pixels(batch)
         self.y = None
+        self.network = network  # a graph does not keep its weights
         self.step = lambda: network(self.x)
         if graph:
             self.capture()

@@ -174,22 +174,23 @@ do_tests() {
 }
 
 # check TOOL SECONDS NAME COMMAND...: it found nothing, and it did look. The
-# decoders, processes of their own that use no card, are left alone. So are
-# cuBLASLt's kernels by racecheck, which knows nothing of what orders the copies
-# of Hopper's.
+# decoders, processes of their own that use no card, are left alone. racecheck
+# does not know what orders the copies of Hopper's in cuBLASLt's kernels: what
+# it says of them alone does not count.
 check() {
-    tool=$1 seconds=$2 what="$1, $3"
+    tool=$1 seconds=$2 what="$1, $3" wrong=9
     shift 3
-    [ "$tool" != racecheck ] || tool="racecheck \
-        --kernel-name-exclude regex=nvjet|xmma|gemm|cublas|cutlass"
-    # shellcheck disable=SC2086 # a tool and its options
-    run "$seconds" "$what" env AKIN_SANDBOX=off "$sanitizer" --tool $tool \
-        --target-processes application-only --error-exitcode 9 \
-        --print-limit 8 "$@"
+    [ "$tool" != racecheck ] || wrong=0
+    run "$seconds" "$what" env AKIN_SANDBOX=off "$sanitizer" --tool "$tool" \
+        --target-processes application-only --error-exitcode $wrong \
+        --print-limit 100 "$@"
+    ours=$(grep -E 'Race reported|and .* access at' "$log" |
+        grep -cvE 'nvjet|xmma|gemm|cublas|cutlass')
     if is_late; then
         echo "not ok $step: $what was not done in $limit s" >>"$results"
-    elif [ $code = 0 ] && grep -q 'SUMMARY: 0 ' "$log" &&
-        ! grep -q '# SKIP no ' "$log"; then
+    elif [ $code = 0 ] && [ "$ours" = 0 ] &&
+        grep -qE 'ERROR SUMMARY: 0 |RACECHECK SUMMARY' "$log" &&
+        ! grep -qE '# SKIP no |Internal Sanitizer Error' "$log"; then
         echo "ok $step: $what" >>"$results"
     else
         echo "not ok $step: $what ended with $code:" \
@@ -218,9 +219,10 @@ END
         return
     }
     for program in $(programs); do
-        for tool in memcheck racecheck synccheck; do
+        for tool in memcheck synccheck; do
             check $tool 40 "$(basename "$program") few" "$program" few
         done
+        check racecheck 40 "$(basename "$program") few rows" "$program" few rows
     done
     for precision in f32 bf16; do
         for model in tiny-clip tiny-dinov2-swiglu tiny-dinov2-registers; do
@@ -229,11 +231,12 @@ END
                 --precision $precision --model "$models/$model" --format npy \
                 -o "$scratch/v.npy"
         done
-        check racecheck 30 "akin embed, tiny-dinov2 $precision" \
-            "$build/cli/akin" embed "$scratch/1.jpg" --device cuda \
-            --precision $precision --model "$models/tiny-dinov2" \
-            --format npy -o "$scratch/v.npy"
     done
+    # In f32 cuBLASLt's kernels alone take it minutes.
+    check racecheck 30 "akin embed, tiny-dinov2 bf16" \
+        "$build/cli/akin" embed "$scratch/1.jpg" --device cuda \
+        --precision bf16 --model "$models/tiny-dinov2" \
+        --format npy -o "$scratch/v.npy"
 }
 
 do_speed() {

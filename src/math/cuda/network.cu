@@ -70,8 +70,9 @@ struct akin__cuda_network {
     struct block *block;
     struct gemms *gemms;
     struct lane lane[LANES];
-    std::mutex lock;
+    std::mutex lock; /* over what follows, `busy` and the algorithms */
     std::condition_variable free;
+    unsigned long asked, served; /* for a lane */
 };
 
 /* ----------------------------------------------------------- memory ----- */
@@ -623,7 +624,6 @@ akin_status akin__cuda_network_open(struct akin__cuda_network **out_network,
     struct akin__cuda_network *n = new akin__cuda_network();
     akin_status status = AKIN_OK;
     *out_network = NULL;
-    n->card = card;
     n->is = *spec;
     n->width = (unsigned)spec->width;
     n->tokens = (unsigned)(spec->skip + spec->rows * spec->cols);
@@ -631,6 +631,7 @@ akin_status akin__cuda_network_open(struct akin__cuda_network **out_network,
     choose_batch(n);
     TRY(check_spec(spec, err));
     TRY(akin__cuda_use(card, err));
+    n->card = card;
     CUDA_TRY(cudaDeviceGetAttribute(
                  &n->shared, cudaDevAttrMaxSharedMemoryPerBlockOptin, card),
              err);
@@ -729,13 +730,18 @@ static akin_status prepare(struct akin__cuda_network *n, struct lane *lane,
     }
 }
 
+/* In the order of asking: who has just given a lane back would else take it
+ * again before those who wait have woken up. */
 static struct lane *take_lane(struct akin__cuda_network *n)
 {
     std::unique_lock<std::mutex> held(n->lock);
+    const unsigned long turn = n->asked++;
     for (;;) {
-        for (size_t i = 0; i < LANES; i++) {
+        for (size_t i = 0; i < LANES && turn == n->served; i++) {
             if (!n->lane[i].busy) {
                 n->lane[i].busy = true;
+                n->served++;
+                n->free.notify_all(); /* the next may have the other */
                 return &n->lane[i];
             }
         }
@@ -749,7 +755,7 @@ static void give_lane(struct akin__cuda_network *n, struct lane *lane)
         std::lock_guard<std::mutex> held(n->lock);
         lane->busy = false;
     }
-    n->free.notify_one();
+    n->free.notify_all();
 }
 
 akin_status akin__cuda_network_run(struct akin__cuda_network *n, size_t count,

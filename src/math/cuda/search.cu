@@ -156,11 +156,11 @@ akin_status akin__cuda_rows_open(struct akin__cuda_rows **out_rows, int card,
     if (!r)
         return akin__cuda_fail(err, AKIN_ENOMEM, "no memory for a search");
     pthread_mutex_init(&r->lock, NULL);
-    r->card = card;
     r->most = most;
     r->dim = dim;
     r->ld = round_up(dim, LAP);
     TRY(akin__cuda_use(card, err));
+    r->card = card;
     CUDA_TRY(cudaStreamCreateWithFlags(&r->stream, cudaStreamNonBlocking), err);
     TRY(choose_ways(r, err));
     TRY(allocate(r, err));
