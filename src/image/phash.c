@@ -19,37 +19,76 @@ enum { CELLS = 64, KEPT = 16, SAMPLES = 8 };
 /* Deviations of luma below this are rounding, not structure. */
 #define LEAST_DEVIATION 0.5f
 
-/* The pixels of cell `cell` of `length`: at least one. */
-static void span(size_t cell, size_t length, size_t *from, size_t *to,
-                 size_t *step)
+/* The pixels of a cell in one direction: at least one. */
+struct span {
+    size_t from, to, step;
+};
+
+static struct span span_of(size_t cell, size_t length)
 {
-    *from = cell * length / CELLS;
-    *to = (cell + 1) * length / CELLS;
-    if (*to <= *from)
-        *to = *from + 1;
-    *step = (*to - *from) / SAMPLES;
-    if (*step == 0)
-        *step = 1;
+    struct span s = {cell * length / CELLS, (cell + 1) * length / CELLS, 0};
+    if (s.to <= s.from)
+        s.to = s.from + 1;
+    s.step = (s.to - s.from) / SAMPLES;
+    if (s.step == 0)
+        s.step = 1;
+    return s;
 }
 
-/* Rec. 601, as PDQ and JPEG have it. */
-static float luma(const uint8_t *rgb)
+static size_t count_of(const struct span *s)
 {
-    return 0.299f * rgb[0] + 0.587f * rgb[1] + 0.114f * rgb[2];
+    return (s->to - s->from + s->step - 1) / s->step;
 }
 
-static float mean_of_cell(const akin_image *image, size_t row, size_t column)
+/* What each byte adds to luma. Rec. 601, as PDQ and JPEG have it. */
+struct luma {
+    float red[256], green[256], blue[256];
+};
+
+static void fill_luma(struct luma *luma)
 {
-    size_t top, bottom, down, left, right, across, count = 0;
-    float sum = 0;
-    span(row, image->height, &top, &bottom, &down);
-    span(column, image->width, &left, &right, &across);
-    for (size_t y = top; y < bottom; y += down) {
-        const uint8_t *line = image->pixels + y * image->stride;
-        for (size_t x = left; x < right; x += across, count++)
-            sum += luma(line + 3 * x);
+    for (int byte = 0; byte < 256; byte++) {
+        luma->red[byte] = 0.299f * (float)byte;
+        luma->green[byte] = 0.587f * (float)byte;
+        luma->blue[byte] = 0.114f * (float)byte;
     }
-    return sum / (float)count;
+}
+
+/* The mean luma of each cell of a row, summed pixel after pixel and line after
+ * line. */
+static void fill_row(const akin_image *image, const struct luma *luma,
+                     const struct span *rows, const struct span *columns,
+                     float *cells)
+{
+    memset(cells, 0, CELLS * sizeof *cells);
+    for (size_t y = rows->from; y < rows->to; y += rows->step) {
+        const uint8_t *line = image->pixels + y * image->stride;
+        for (size_t j = 0; j < CELLS; j++) {
+            float sum = cells[j];
+            for (size_t x = columns[j].from; x < columns[j].to;
+                 x += columns[j].step) {
+                const uint8_t *rgb = line + 3 * x;
+                sum += luma->red[rgb[0]] + luma->green[rgb[1]] +
+                       luma->blue[rgb[2]];
+            }
+            cells[j] = sum;
+        }
+    }
+    for (size_t j = 0; j < CELLS; j++)
+        cells[j] /= (float)(count_of(rows) * count_of(&columns[j]));
+}
+
+static void fill_cells(const akin_image *image, float cells[CELLS][CELLS])
+{
+    struct luma luma;
+    struct span columns[CELLS];
+    fill_luma(&luma);
+    for (size_t j = 0; j < CELLS; j++)
+        columns[j] = span_of(j, image->width);
+    for (size_t i = 0; i < CELLS; i++) {
+        const struct span rows = span_of(i, image->height);
+        fill_row(image, &luma, &rows, columns, cells[i]);
+    }
 }
 
 /* Whether the cells [CELLS][CELLS] differ by more than rounding. */
@@ -109,10 +148,7 @@ void akin__phash(const akin_image *image, uint8_t hash[AKIN__HASH_BYTES])
 {
     float cells[CELLS][CELLS], frequencies[KEPT * KEPT], sorted[KEPT * KEPT];
     memset(hash, 0, AKIN__HASH_BYTES);
-    for (size_t i = 0; i < CELLS; i++) {
-        for (size_t j = 0; j < CELLS; j++)
-            cells[i][j] = mean_of_cell(image, i, j);
-    }
+    fill_cells(image, cells);
     if (!has_structure(cells))
         return;
     transform(cells, frequencies);
