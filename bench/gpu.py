@@ -17,8 +17,9 @@ Each round gives every contender S seconds. Without weights at hand random ones
 of the same shapes are used, by both.
 
 files: JPEG files of 640 x 480 into an index: `akin index --device cuda`, once
-a few and once many, so that what starting takes can be left out; against what
-the cores do of the same by themselves (`akin bench FOLDER`).
+a few and once many, so that what starting takes can be left out; against the
+same by the cores alone, with a network of the same input and next to nothing
+behind it, and against what they read, decode and resize (`akin bench FOLDER`).
 
 A line of JSON for each figure, "ok" or "not ok" for each aim, then a table.
 --device cpu tries the script itself where no card is.
@@ -424,16 +425,38 @@ def processors():
     return len(os.sched_getaffinity(0))
 
 
-def index_time(name, folder, photos, home):
-    """The best of two, in seconds, with the files in the system's memory."""
-    took = []
+def index_times(folders, photos, home):
+    """folder -> the best of two in turns, in seconds, with the files in the
+    system's memory. folders: of weights, each with its device."""
+    took = {folder: [] for folder in folders}
     for turn in range(2):
-        index = os.path.join(home, f'{name}-{os.path.basename(photos)}-{turn}')
-        begin = time.perf_counter()
-        akin('index', photos, '-i', index + '.akin', '--model', folder,
-             '--device', told.device, '--precision', 'bf16', '--json')
-        took.append(time.perf_counter() - begin)
-    return min(took)
+        for folder, device in folders.items():
+            index = os.path.join(home, f'{os.path.basename(photos)}-{turn}-'
+                                       f'{os.path.basename(folder)}.akin')
+            begin = time.perf_counter()
+            akin('index', photos, '-i', index, '--model', folder,
+                 '--device', device, '--precision', 'bf16', '--json')
+            took[folder].append(time.perf_counter() - begin)
+            shutil.rmtree(index)
+    return {folder: min(each) for folder, each in took.items()}
+
+
+def hollow(name, folder, home):
+    """A model that sees what `folder`'s does and hardly computes anything."""
+    t = transformers
+    least = {'hidden_size': 8, 'num_hidden_layers': 1, 'num_attention_heads': 1}
+    if name == 'clip':
+        least['intermediate_size'] = 8
+        model = t.CLIPModel(t.CLIPConfig(
+            vision_config=least, text_config=least, projection_dim=8))
+    else:
+        model = t.Dinov2Model(t.Dinov2Config(
+            image_size=224, patch_size=14, mlp_ratio=1, **least))
+    made = os.path.join(home, f'hollow-{name}')
+    with contextlib.redirect_stdout(io.StringIO()):
+        model.save_pretrained(made)
+    shutil.copy(os.path.join(folder, 'preprocessor_config.json'), made)
+    return made
 
 
 def files():
@@ -455,23 +478,30 @@ def files():
 def files_of(name, folder, few, many, counts):
     home = os.path.dirname(few)
     steps = akin_bench(folder, many)
-    short, long = (index_time(name, folder, p, home) for p in (few, many))
-    speed = (counts[1] - counts[0]) / max(long - short, 1e-9)
+    empty = hollow(name, folder, home)
+    folders = {folder: told.device, empty: 'cpu'}
+    short, long = (index_times(folders, p, home) for p in (few, many))
+    speed, alone = ((counts[1] - counts[0]) / max(long[f] - short[f], 1e-9)
+                    for f in folders)
     rates = {k: steps[k]['images_per_second']
              for k in ('read', 'decode', 'resize', 'network', 'pipeline')}
     cores = 1 / sum(1 / rates[k] for k in ('read', 'decode', 'resize'))
-    limit = min(cores, rates['network'])
-    say(files=name, images_per_second=speed, whole=counts[1] / long,
-        seconds=long, cores=cores, share_of_limit=speed / limit, **rates)
+    limit = min(alone, rates['network'])
+    say(files=name, images_per_second=speed, whole=counts[1] / long[folder],
+        seconds=long[folder], alone=alone, cores=cores,
+        share_of_limit=speed / limit, share_of_cores=speed / cores, **rates)
     rows.append((f'{name} bf16, {counts[1]:,} JPEG files into an index',
-                 f'{speed:,.0f}', f'{counts[1] / long:,.0f}', '', '', '', ''))
-    rows.append((f'{name}: {processors()} cores read, decode and resize',
+                 f'{speed:,.0f}', f'{counts[1] / long[folder]:,.0f}', '', '',
+                 '', ''))
+    rows.append((f'{name}: the same by {processors()} cores alone, next to no '
+                 'network', f'{alone:,.0f}', '', '', '', '', ''))
+    rows.append((f'{name}: the same cores read, decode and resize',
                  f'{cores:,.0f}', '', '', '', '', ''))
     rows.append((f'{name}: the same cores decode alone',
                  f"{rates['decode']:,.0f}", '', '', '', '', ''))
     aim(speed >= FILES_AIM * limit,
-        f'{name}: {speed:,.0f} images/s from files, of {cores:,.0f} that '
-        f"{processors()} cores read, decode and resize and "
+        f'{name}: {speed:,.0f} images/s from files, of {alone:,.0f} that '
+        f"{processors()} cores do without a network and "
         f"{rates['network']:,.0f} of the network; wanted {FILES_AIM:.0%}")
 
 
