@@ -4,7 +4,9 @@
  */
 #include "made_index.h"
 
+#include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <sys/wait.h>
 
 #include "base/fault.h"
@@ -224,6 +226,52 @@ static void a_check_can_be_stopped(void)
     make_whole();
     EXPECT_INT(akin_index_verify(at("x.akin"), &options, &report, &err),
                AKIN_ECANCELLED);
+    clean();
+}
+
+/* ------------------------------------------------- beside a writer ----- */
+
+static akin_index *beside;
+static atomic_int commits;
+
+static void *commit_one(void *unused)
+{
+    akin_error mine;
+    if (!akin__index_commit(beside, &mine))
+        atomic_fetch_add(&commits, 1);
+    return unused;
+}
+
+/* In the middle of the pages: a commit begins, and would be done by far. */
+static void commit_meanwhile(void *context, const char *text, const char *path)
+{
+    pthread_t *thread = context;
+    (void)path;
+    if (!strstr(text, "wrong checksum"))
+        return;
+    EXPECT_INT(pthread_create(thread, NULL, commit_one, NULL), 0);
+    usleep(300000);
+    EXPECT_INT(atomic_load(&commits), 0);
+}
+
+static void pages_are_looked_at_while_no_commit_can_change_them(void)
+{
+    pthread_t thread;
+    const akin_check_options options = {.size = sizeof options,
+                                        .problem = commit_meanwhile,
+                                        .context = &thread};
+    make_whole();
+    EXPECT_INT(akin_index_open(&beside, at("x.akin"), AKIN_INDEX_WRITE, &err),
+               AKIN_OK);
+    EXPECT_INT(put_looked(beside, "more.jpg", 77), AKIN_OK);
+    /* A page of rubbish behind the last one: it stops verify for a moment and
+     * is in nobody's way. */
+    run("head -c 4096 /dev/urandom >>x.akin/catalog.db");
+    EXPECT_INT(akin_index_verify(at("x.akin"), &options, &report, &err),
+               AKIN_ECORRUPT);
+    EXPECT_INT(pthread_join(thread, NULL), 0);
+    EXPECT_INT(atomic_load(&commits), 1);
+    akin_index_close(&beside);
     clean();
 }
 
@@ -605,6 +653,7 @@ int main(void)
     RUN(records_that_contradict_each_other_are_named);
     RUN(more_models_than_there_can_be_are_refused);
     RUN(a_check_can_be_stopped);
+    RUN(pages_are_looked_at_while_no_commit_can_change_them);
     RUN(what_is_no_index_is_not_verified);
     RUN(a_whole_index_is_left_alone);
     RUN(a_damaged_row_costs_only_its_picture);
