@@ -67,8 +67,10 @@ float akin__encode(size_t dim, const float *x, uint8_t *codes)
 {
     const float most = largest_in(dim, x);
     const float inverse = most > 0 ? STEPS / most : 0;
-    for (size_t i = 0; i < dim; i++)
-        codes[i] = (uint8_t)(int32_t)(x[i] * inverse + (MIDDLE + 0.5f));
+    for (size_t i = 0; i < dim; i++) {
+        const float code = x[i] * inverse + (MIDDLE + 0.5f);
+        codes[i] = code >= 0 && code < 256 ? (uint8_t)code : 0; /* NaN: 0 */
+    }
     return most / STEPS;
 }
 
