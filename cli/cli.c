@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "base/text.h"
 #include "view/json.h"
 
 int cli_exit_code(enum cli_about about, akin_status status)
@@ -66,6 +67,15 @@ int cli_print_json(json_t *document)
     fputs(line, stdout);
     akin__free(line);
     return 0;
+}
+
+int cli_print_text(struct akin__text *text)
+{
+    const int code = text->failed ? cli_no_memory() : 0;
+    if (!code)
+        fputs(text->bytes, stdout);
+    akin__text_free(text);
+    return code;
 }
 
 int cli_finish(int code)

@@ -40,6 +40,10 @@ int cli_no_memory(void);
 /* Print `document`, taken, as a line; NULL: memory is short. An exit code. */
 int cli_print_json(json_t *document);
 
+struct akin__text;
+/* Print `text`, freed then; failed: memory is short. An exit code. */
+int cli_print_text(struct akin__text *text);
+
 /* Write out what is left of stdout: `code`, or CLI_SYSTEM when the results
  * did not all arrive. */
 int cli_finish(int code);

@@ -222,10 +222,7 @@ static int print_group(const struct dups *d, const struct akin__copies *copies)
     fill_table(d, &table, copies);
     akin__table_render(&table, &look, &text);
     akin__text_add(&text, "\n", 1);
-    const int code = text.failed ? cli_no_memory() : 0;
-    if (!code)
-        fputs(text.bytes, stdout);
-    akin__text_free(&text);
+    const int code = cli_print_text(&text);
     akin__table_free(&table);
     for (size_t i = 1; copies->deed && i < copies->group.copies && !code; i++) {
         if (copies->deed[i].left)

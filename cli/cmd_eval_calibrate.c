@@ -101,10 +101,7 @@ static int print_table(const struct calibrate *c, const char *model)
     fill_table(found, &table);
     akin__table_render(&table, &look, &text);
     add_lacking(&text, found);
-    const int code = text.failed ? cli_no_memory() : 0;
-    if (!code)
-        fputs(text.bytes, stdout);
-    akin__text_free(&text);
+    const int code = cli_print_text(&text);
     akin__table_free(&table);
     return code;
 }

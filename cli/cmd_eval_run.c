@@ -410,11 +410,7 @@ static int print(const struct eval_run *run, const struct akin__report *report,
     if (!run->values->json)
         akin__text_addf(&text, "wrote %s/index.html and report.json\n",
                         run->folder);
-    const int code = text.failed ? cli_no_memory() : 0;
-    if (!code)
-        fputs(text.bytes, stdout);
-    akin__text_free(&text);
-    return code;
+    return cli_print_text(&text);
 }
 
 static int tell(struct eval_run *run)

@@ -355,10 +355,7 @@ static int print_table(const struct score *s)
     akin__table_render(&table, &look, &text);
     if (s->lists == LISTS)
         add_comparison(s, &text);
-    const int code = text.failed ? cli_no_memory() : 0;
-    if (!code)
-        fputs(text.bytes, stdout);
-    akin__text_free(&text);
+    const int code = cli_print_text(&text);
     akin__table_free(&table);
     return code;
 }

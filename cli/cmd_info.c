@@ -137,10 +137,7 @@ static int print_text(const char *path, const akin_index_info *info,
         akin__table_render(&table, &look, &text);
     for (size_t m = 0; m < info->models; m++)
         add_certainty(&text, info->model[m].name, certainty[m]);
-    const int code = text.failed ? cli_no_memory() : 0;
-    if (!code)
-        fputs(text.bytes, stdout);
-    akin__text_free(&text);
+    const int code = cli_print_text(&text);
     akin__table_free(&table);
     return code;
 }

@@ -108,11 +108,7 @@ static int tell(struct label *l, const char *path, size_t model,
         add_csv(&answer, &text);
     else
         add_table(l, &answer, &text);
-    const int code = text.failed ? cli_no_memory() : 0;
-    if (!code)
-        fputs(text.bytes, stdout);
-    akin__text_free(&text);
-    return code;
+    return cli_print_text(&text);
 }
 
 /* --------------------------------------------------------- pictures ---- */

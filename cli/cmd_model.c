@@ -110,11 +110,7 @@ static int print_table(const struct akin__table *table)
     const struct akin__look look = cli_look(stdout);
     struct akin__text text = {0};
     akin__table_render(table, &look, &text);
-    const int code = text.failed ? cli_no_memory() : 0;
-    if (!code)
-        fputs(text.bytes, stdout);
-    akin__text_free(&text);
-    return code;
+    return cli_print_text(&text);
 }
 
 static int list(const struct cli_values *values)

@@ -75,30 +75,6 @@ template <typename Number> struct judge {
     }
 };
 
-template <int N> struct constant {
-    static constexpr int value = N;
-};
-
-/* As network.cu chooses. */
-template <typename Call> static void by_laps(unsigned width, Call call)
-{
-    const unsigned laps = (width + 127) / 128;
-    if (laps <= 1)
-        call(constant<1>());
-    else if (laps <= 3)
-        call(constant<3>());
-    else if (laps <= 4)
-        call(constant<4>());
-    else if (laps <= 6)
-        call(constant<6>());
-    else if (laps <= 8)
-        call(constant<8>());
-    else if (laps <= 12)
-        call(constant<12>());
-    else
-        call(constant<16>());
-}
-
 static unsigned blocks_of(size_t rows)
 {
     return (unsigned)((rows * 32 + 127) / 128);

@@ -260,6 +260,31 @@ __global__ void pool_rows(unsigned tokens, unsigned first, unsigned end,
     }
 }
 
+template <int N> struct constant {
+    static constexpr int value = N;
+};
+
+/* For who launches them: call(constant<LAPS>) with enough laps for a row of
+ * this width. */
+template <typename Call> static void by_laps(unsigned width, Call call)
+{
+    const unsigned laps = (width + 127) / 128;
+    if (laps <= 1)
+        call(constant<1>());
+    else if (laps <= 3)
+        call(constant<3>());
+    else if (laps <= 4)
+        call(constant<4>());
+    else if (laps <= 6)
+        call(constant<6>());
+    else if (laps <= 8)
+        call(constant<8>());
+    else if (laps <= 12)
+        call(constant<12>());
+    else
+        call(constant<16>());
+}
+
 /* ------------------------------------------------------- activation ----- */
 
 enum activation { LINEAR, GELU, QUICK_GELU, SWIGLU };
