@@ -738,11 +738,24 @@ static void a_picture_without_structure_is_like_no_other(void)
     akin_image_free(&scene);
 }
 
+static void stripes_have_no_structure_that_a_hash_tells(void)
+{
+    akin_image scene = draw_scene(300, 200);
+    uint8_t hash[AKIN__HASH_BYTES];
+    for (size_t y = 0; y < scene.height; y++)
+        memset(scene.pixels + y * scene.stride, (int)(y / 9 % 3 * 100),
+               3 * scene.width);
+    akin__phash(&scene, hash);
+    EXPECT_INT(akin__hash_distance(hash, hash), AKIN__HASH_BITS);
+    akin_image_free(&scene);
+}
+
 int main(void)
 {
     RUN(exif_orientation_is_read_in_both_byte_orders);
     RUN(a_turned_picture_is_near_and_only_when_turns_are_tried);
     RUN(a_picture_without_structure_is_like_no_other);
+    RUN(stripes_have_no_structure_that_a_hash_tells);
     RUN(exif_orientation_may_be_a_long);
     RUN(exif_without_a_usable_orientation_means_upright);
     RUN(exif_that_is_cut_anywhere_is_survived);

@@ -6,7 +6,8 @@
 #include "akin.h"
 #include "base/likeness.h"
 
-/* The hash of `image`; all zero for one without structure (of one colour). */
+/* The hash of `image`; all zero for one without structure: of one colour or of
+ * straight stripes. */
 void akin__phash(const akin_image *image, uint8_t hash[AKIN__HASH_BYTES]);
 
 #endif
