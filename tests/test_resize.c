@@ -171,7 +171,8 @@ static void run_level(enum akin__cpu under_test, const char *title,
 
 int main(void)
 {
-    static const enum akin__cpu levels[] = {AKIN__CPU_AVX2, AKIN__CPU_AVX512};
+    static const enum akin__cpu levels[] = {AKIN__CPU_AVX2, AKIN__CPU_AVX512,
+                                            AKIN__CPU_AVX512VNNI};
     source = guard(BYTES);
     ours = guard(OUT);
     plain = guard(OUT);

@@ -39,12 +39,15 @@ struct axis {
     double support;        /* the filter's reach in source pixels */
     uint32_t taps;         /* room for the weights of a pixel */
     uint32_t begin, end;   /* source pixels that are needed at all */
-    uint32_t groups;       /* the weights lie as in akin__taps; or 0 */
-    uint32_t each;         /* int32 of weights for a pixel */
-    uint32_t *start;       /* [count]: first source pixel of each, from begin */
+    uint32_t *start;       /* [whole]: first source pixel of each, from begin */
     uint32_t *length;      /* [count]: how many */
-    int32_t *weight;       /* [count][each] */
+    int32_t *weight;       /* [count][taps], or as in akin__taps */
     double *exact;         /* [taps]: the weights of a pixel before rounding */
+
+    /* Of an axis that is filtered across; else NULL and `whole` is `count`. */
+    const struct akin__resize_kernels *kernels;
+    uint32_t groups, whole; /* `whole` is `count` up to a whole block */
+    int32_t *fixed;         /* [groups * group]: the weights of a pixel */
 };
 
 static double box(double x)
@@ -143,7 +146,7 @@ static struct axis plan_axis(uint32_t source, uint32_t target, uint32_t first,
                         .scale = (double)source / target};
     axis.support = kernel.support * (axis.scale < 1.0 ? 1.0 : axis.scale);
     axis.taps = (uint32_t)ceil(axis.support) * 2 + 1;
-    axis.each = axis.taps;
+    axis.whole = count;
     if (filtered(&axis)) {
         uint32_t unused;
         reach(&axis, 0, &axis.begin, &unused);
@@ -153,28 +156,43 @@ static struct axis plan_axis(uint32_t source, uint32_t target, uint32_t first,
 }
 
 /* Lay the weights out for filtering across (akin__taps). */
-static void group(struct axis *axis)
+static void group(struct axis *axis, const struct akin__resize_kernels *kernels)
 {
-    axis->groups = (axis->taps + AKIN__RESIZE_GROUP - 1) / AKIN__RESIZE_GROUP;
-    axis->each = axis->groups * AKIN__RESIZE_LANES;
+    const struct akin__across *how = &kernels->how;
+    axis->kernels = kernels;
+    axis->groups = (axis->taps + how->group - 1) / how->group;
+    axis->whole = (axis->count + how->block - 1) / how->block * how->block;
 }
 
-/* Pixels that the kernels take for one. */
-static size_t grouped(const struct axis *axis)
+/* Weights of a pixel, before they are laid out. */
+static size_t fixed_count(const struct axis *axis)
 {
-    return (size_t)axis->groups * AKIN__RESIZE_GROUP;
+    return axis->kernels ? (size_t)axis->groups * axis->kernels->how.group
+                         : axis->taps;
 }
 
-static void put_weight(const struct axis *axis, int32_t *weight, uint32_t x,
-                       int32_t w)
+/* int32 that the weights of all pixels take. */
+static size_t weight_count(const struct axis *axis)
 {
-    if (!axis->groups) {
-        weight[x] = w;
-        return;
-    }
-    weight += x / AKIN__RESIZE_GROUP * AKIN__RESIZE_LANES;
-    for (uint32_t c = 0; c < 3; c++)
-        weight[x % AKIN__RESIZE_GROUP * 3 + c] = w;
+    if (!axis->kernels)
+        return (size_t)axis->count * axis->taps;
+    return (size_t)axis->whole / axis->kernels->how.block * axis->groups *
+           axis->kernels->how.room;
+}
+
+/* Bytes of a row that the kernels read for a pixel that starts at `start`. */
+static size_t reach_of(const struct axis *axis, uint32_t start)
+{
+    const struct akin__across *how = &axis->kernels->how;
+    return 3 * (start + (size_t)(axis->groups - 1) * how->group) + how->bytes;
+}
+
+static void lay(const struct axis *axis, uint32_t i)
+{
+    const struct akin__across *how = &axis->kernels->how;
+    int32_t *block =
+        axis->weight + (size_t)(i / how->block) * axis->groups * how->room;
+    axis->kernels->lay(block, i % how->block, axis->groups, axis->fixed);
 }
 
 /* The weights of pixel i of the window: they add up to one. */
@@ -182,7 +200,8 @@ static void weigh(struct axis *axis, struct kernel kernel, uint32_t i)
 {
     const double narrow = 1.0 / (axis->scale < 1.0 ? 1.0 : axis->scale);
     const double centre = (axis->first + i + 0.5) * axis->scale;
-    int32_t *weight = axis->weight + (size_t)i * axis->each;
+    int32_t *weight =
+        axis->kernels ? axis->fixed : axis->weight + (size_t)i * axis->taps;
     double total = 0.0;
     uint32_t start, end;
     reach(axis, i, &start, &end);
@@ -193,12 +212,23 @@ static void weigh(struct axis *axis, struct kernel kernel, uint32_t i)
     }
     axis->start[i] = start - axis->begin;
     axis->length[i] = end - start;
-    memset(weight, 0, axis->each * sizeof *weight);
+    memset(weight, 0, fixed_count(axis) * sizeof *weight);
     for (uint32_t x = 0; x < end - start; x++) {
         const double w = axis->exact[x] / (total != 0.0 ? total : 1.0);
         const double fixed = w * (1 << AKIN__RESIZE_BITS);
-        put_weight(axis, weight, x,
-                   (int32_t)(fixed < 0 ? fixed - 0.5 : fixed + 0.5));
+        weight[x] = (int32_t)(fixed < 0 ? fixed - 0.5 : fixed + 0.5);
+    }
+    if (axis->kernels)
+        lay(axis, i);
+}
+
+/* The pixels of the last block that the window does not have: the last one
+ * again, which nobody sees. */
+static void fill_block(struct axis *axis)
+{
+    for (uint32_t i = axis->count; i < axis->whole; i++) {
+        axis->start[i] = axis->start[axis->count - 1];
+        lay(axis, i);
     }
 }
 
@@ -263,7 +293,7 @@ static void down(const struct job *job, uint8_t *out, struct rows in,
     const size_t bytes = 3 * (size_t)width;
     if (filtered(y))
         job->kernels->down(bytes, out, in.pixels, in.stride, y->length[i],
-                           y->weight + (size_t)i * y->each);
+                           y->weight + (size_t)i * y->taps);
     else
         memcpy(out, in.pixels, bytes);
 }
@@ -337,7 +367,9 @@ uint8_t *akin__scratch_grow(struct akin__scratch *scratch, size_t bytes)
 /* int32 in an axis' tables, an even number: doubles follow. */
 static size_t numbers(const struct axis *axis)
 {
-    return ((size_t)axis->count * (axis->each + 2) + 1) / 2 * 2;
+    return (weight_count(axis) + axis->whole + axis->count + fixed_count(axis) +
+            1) /
+           2 * 2;
 }
 
 /* Bytes of the tables, whole lines of the cache. */
@@ -349,12 +381,15 @@ static size_t table_bytes(const struct axis *axis)
 static void fill_tables(struct axis *axis, struct kernel kernel, void *memory)
 {
     axis->weight = memory;
-    axis->start = (uint32_t *)axis->weight + (size_t)axis->count * axis->each;
-    axis->length = axis->start + axis->count;
+    axis->fixed = axis->weight + weight_count(axis);
+    axis->start = (uint32_t *)axis->fixed + fixed_count(axis);
+    axis->length = axis->start + axis->whole;
     axis->exact = (double *)(void *)(axis->weight + numbers(axis));
-    if (filtered(axis))
-        for (uint32_t i = 0; i < axis->count; i++)
-            weigh(axis, kernel, i);
+    if (!filtered(axis))
+        return;
+    for (uint32_t i = 0; i < axis->count; i++)
+        weigh(axis, kernel, i);
+    fill_block(axis);
 }
 
 /* Pillow 13's rule, in pixels and not in proportion. */
@@ -371,6 +406,7 @@ static akin_status choose(const struct akin__resize_kernels **kernels,
 {
     static const struct akin__resize_kernels *const table[] = {
 #if defined(__x86_64__)
+        &akin__resize_avx512vnni,
         &akin__resize_avx512,
         &akin__resize_avx2,
 #endif
@@ -403,11 +439,11 @@ akin_status akin__resize(const akin_image *image,
     if (status)
         return status;
     if (filtered(x))
-        group(x);
+        group(x, job.kernels);
     const size_t width = across_is_first ? x->count : x->end - x->begin;
     const size_t height = STRIP + (across_is_first ? y->taps : 0);
     const size_t tables = table_bytes(x) + table_bytes(y);
-    const size_t line = 3 * ((size_t)(x->end - x->begin) + grouped(x)) + 1;
+    const size_t line = filtered(x) ? reach_of(x, x->end - x->begin) : 0;
     if (!akin__scratch_grow(scratch, tables + 3 * width * height + line))
         return akin__fail(err, AKIN_ENOMEM, "no memory to resize");
 
@@ -420,7 +456,7 @@ akin_status akin__resize(const akin_image *image,
     job.line = pixel(strip, 0, (uint32_t)height);
     memset(job.line, 0, line);
     if (filtered(x))
-        job.reach = 3 * (x->start[x->count - 1] + grouped(x)) + 1;
+        job.reach = reach_of(x, x->start[x->count - 1]);
     if (across_is_first)
         across_first(&job, to, in, strip);
     else

@@ -1,5 +1,5 @@
 /*
- * The body of every table of resize kernels, compiled once per instruction set.
+ * The body of the resize kernels for AVX2 and AVX-512, compiled once for each.
  *
  * A resize_NAME.c defines KERNELS_TABLE, KERNELS_LEVEL, LANES (int32 in a
  * register: 8 or 16), ROWS (filtered across together) and WIDEN(p), the LANES
@@ -27,8 +27,10 @@ typedef uint8_t bytes
 typedef int32_t four __attribute__((vector_size(16), aligned(4), may_alias));
 
 enum {
-    PARTS = AKIN__RESIZE_LANES / LANES, /* registers of a group */
-    STEP = 3 * AKIN__RESIZE_GROUP,      /* bytes of a group */
+    GROUP_LANES = 16,            /* weights of a group, the last one 0 */
+    PARTS = GROUP_LANES / LANES, /* registers of a group */
+    GROUP = 5,                   /* pixels */
+    STEP = 3 * GROUP,            /* bytes */
     HALF = 1 << (AKIN__RESIZE_BITS - 1),
     WIDE = 4 /* registers summed down together */
 };
@@ -80,6 +82,18 @@ ALWAYS_INLINE void finish_pixel(uint8_t *out, const vec sum[PARTS])
     memcpy(out, &clipped, 3);
 }
 
+/* [groups][16]: each weight three times, for red, green and blue. */
+static void lay(int32_t *block, uint32_t in_block, uint32_t groups,
+                const int32_t *weights)
+{
+    (void)in_block;
+    for (uint32_t g = 0; g < groups; g++, block += GROUP_LANES) {
+        for (uint32_t i = 0; i < STEP; i++)
+            block[i] = weights[g * GROUP + i / 3];
+        block[STEP] = 0;
+    }
+}
+
 /* `rows` is a constant wherever this is inlined. */
 ALWAYS_INLINE void across_rows(const int rows, uint8_t *out, size_t out_stride,
                                const uint8_t *in, size_t in_stride,
@@ -97,7 +111,7 @@ ALWAYS_INLINE void across_rows(const int rows, uint8_t *out, size_t out_stride,
                     load(p + (size_t)r * in_stride + v * LANES) * w;
             }
             p += STEP;
-            weight += AKIN__RESIZE_LANES;
+            weight += GROUP_LANES;
         }
         UNROLL for (int r = 0; r < rows; r++)
             finish_pixel(out + (size_t)r * out_stride + 3 * (size_t)i, sum[r]);
@@ -172,4 +186,5 @@ static void down(size_t count, uint8_t *out, const uint8_t *in, size_t stride,
         down_byte(out + x, in + x, stride, rows, weight);
 }
 
-const struct akin__resize_kernels KERNELS_TABLE = {KERNELS_LEVEL, across, down};
+const struct akin__resize_kernels KERNELS_TABLE = {
+    KERNELS_LEVEL, {1, GROUP, GROUP_LANES, GROUP_LANES}, lay, across, down};

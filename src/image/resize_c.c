@@ -4,7 +4,17 @@
  */
 #include "image/resize_kernels.h"
 
+#include <string.h>
+
 enum { HALF = 1 << (AKIN__RESIZE_BITS - 1) };
+
+/* Groups of one pixel. */
+static void lay(int32_t *block, uint32_t in_block, uint32_t groups,
+                const int32_t *weights)
+{
+    (void)in_block;
+    memcpy(block, weights, groups * sizeof *block);
+}
 
 static uint8_t clip(int32_t sum)
 {
@@ -19,12 +29,11 @@ static void across_row(uint8_t *out, const uint8_t *in,
     for (uint32_t i = 0; i < taps->count; i++, out += 3) {
         const uint8_t *p = in + 3 * (size_t)taps->start[i];
         int32_t r = HALF, g = HALF, b = HALF;
-        for (uint32_t j = 0; j < taps->groups; j++, w += AKIN__RESIZE_LANES)
-            for (int x = 0; x < AKIN__RESIZE_GROUP; x++, p += 3) {
-                r += p[0] * w[3 * x];
-                g += p[1] * w[3 * x];
-                b += p[2] * w[3 * x];
-            }
+        for (uint32_t j = 0; j < taps->groups; j++, w++, p += 3) {
+            r += p[0] * *w;
+            g += p[1] * *w;
+            b += p[2] * *w;
+        }
         out[0] = clip(r);
         out[1] = clip(g);
         out[2] = clip(b);
@@ -62,4 +71,5 @@ static void down(size_t bytes, uint8_t *out, const uint8_t *in, size_t stride,
     }
 }
 
-const struct akin__resize_kernels akin__resize_c = {AKIN__CPU_C, across, down};
+const struct akin__resize_kernels akin__resize_c = {
+    AKIN__CPU_C, {1, 1, 3, 1}, lay, across, down};
