@@ -1,8 +1,4 @@
-/*
- * JSON (json.h). A document is built of parts that may be NULL when memory is
- * short: jansson's _new functions pass that on, and its error answers are
- * gathered in `bad`.
- */
+/* JSON (json.h). */
 #include "view/json.h"
 
 #include <math.h>
@@ -10,25 +6,7 @@
 
 #include "base/memory.h"
 #include "base/text.h"
-
-/* NULL when anything went wrong on the way to it. */
-static json_t *whole(json_t *document, int bad)
-{
-    if (!bad)
-        return document;
-    json_decref(document);
-    return NULL;
-}
-
-static int set(json_t *object, const char *key, json_t *value)
-{
-    return json_object_set_new(object, key, value);
-}
-
-static int set_count(json_t *object, const char *key, uint64_t count)
-{
-    return set(object, key, json_integer((json_int_t)count));
-}
+#include "view/json_parts.h"
 
 static int append(json_t *array, json_t *value)
 {
@@ -39,12 +17,6 @@ static int append(json_t *array, json_t *value)
 static json_t *seconds(double time)
 {
     return json_real(round(time * 1000) / 1000);
-}
-
-/* What is not known is null. */
-static json_t *maybe(double number)
-{
-    return isnan(number) ? json_null() : json_real(number);
 }
 
 static json_t *score_of(const char *model, double cosine)
@@ -76,7 +48,7 @@ static json_t *result(size_t rank, const akin_match *match,
     bad |= set(object, "cosine", json_real(match->cosine));
     bad |= set(object, "score", json_real(match->score));
     bad |= set(object, "probability",
-               maybe(akin__stated(certainty, match->cosine)));
+               number(akin__stated(certainty, match->cosine)));
     return whole(object, bad);
 }
 
@@ -183,7 +155,7 @@ static json_t *scores_of(const struct akin__copies *copies,
             continue;
         json_t *score = score_of(info->model[m], copy->cosine[m]);
         bad |= set(score, "probability",
-                   maybe(akin__stated(certainty, copy->cosine[m])));
+                   number(akin__stated(certainty, copy->cosine[m])));
         bad |= append(scores, score);
     }
     return whole(scores, bad);
@@ -239,7 +211,7 @@ json_t *akin__json_dups(const char *index, const akin_dups_info *info)
         json_t *model = json_object();
         int wrong = akin__json_set_path(model, "model", info->model[m]);
         wrong |= set(model, "threshold", json_real(info->threshold[m]));
-        wrong |= set(model, "certain", maybe(info->certain[m]));
+        wrong |= set(model, "certain", number(info->certain[m]));
         bad |= append(models, whole(model, wrong));
     }
     bad |= set(object, "models", models);
@@ -332,8 +304,8 @@ static json_t *certainty_of(const akin_certainty *certainty)
     for (size_t i = 0; i < AKIN_EVAL_CERTAIN; i++) {
         json_t *one = json_object();
         int wrong = set(one, "certain", json_real(certain[i]));
-        wrong |=
-            set(one, "cosine", maybe(akin_certain_from(certainty, certain[i])));
+        wrong |= set(one, "cosine",
+                     number(akin_certain_from(certainty, certain[i])));
         bad |= append(thresholds, whole(one, wrong));
     }
     bad |= set(object, "thresholds", thresholds);
@@ -400,7 +372,7 @@ json_t *akin__json_calibration(const char *index, const char *model,
         const akin_eval_certain *t = &calibration->threshold[i];
         json_t *one = json_object();
         int wrong = set(one, "certain", json_real(t->certain));
-        wrong |= set(one, "cosine", maybe(t->cosine));
+        wrong |= set(one, "cosine", number(t->cosine));
         wrong |= set_count(one, "pairs", t->answers);
         wrong |= set_count(one, "right", t->right);
         wrong |= set_count(one, "lacking", t->lacking);
@@ -467,14 +439,6 @@ json_t *akin__json_tokens(const char *text, const int32_t *ids, size_t count)
         bad |= append(numbers, json_integer(ids[i]));
     bad |= set(object, "ids", numbers);
     return whole(object, bad);
-}
-
-/* Text, or null for none. */
-static int set_text(json_t *object, const char *key, const char *text)
-{
-    if (text && *text)
-        return akin__json_set_path(object, key, text);
-    return set(object, key, json_null());
 }
 
 json_t *akin__json_export(const char *index, const char *model,

@@ -8,10 +8,10 @@
 #include "base/json.h"
 
 /*
- * The five figures of the challenge's scorer; `whole`: the others as well;
+ * The five figures of the challenge's scorer; `others`: the others as well;
  * `intervals` may be NULL. What cannot be said, or is not finite, is null.
  */
-json_t *akin__json_figures(const akin_eval_figures *figures, bool whole,
+json_t *akin__json_figures(const akin_eval_figures *figures, bool others,
                            const akin_eval_intervals *intervals);
 
 /* {"accuracy": .., "uAP": ..}: which of two is better, and how surely. */

@@ -1,40 +1,13 @@
 /* The report as JSON: docs/json.md, "akin eval run". */
 #include <math.h>
 
-#include "base/json.h"
 #include "base/text.h"
+#include "view/json_parts.h"
 #include "view/report_words.h"
-
-/* NULL when anything went wrong on the way to it. */
-static json_t *whole(json_t *document, int bad)
-{
-    if (!bad)
-        return document;
-    json_decref(document);
-    return NULL;
-}
-
-static int set(json_t *object, const char *key, json_t *value)
-{
-    return json_object_set_new(object, key, value);
-}
 
 static json_t *count_of(uint64_t count)
 {
     return json_integer((json_int_t)count);
-}
-
-static json_t *number(double value)
-{
-    return isfinite(value) ? json_real(value) : json_null();
-}
-
-/* null for what is not known. */
-static int set_text(json_t *object, const char *key, const char *text)
-{
-    if (!text || !*text)
-        return set(object, key, json_null());
-    return akin__json_set_path(object, key, text);
 }
 
 static json_t *interval_of(const struct akin__figure *figure)
