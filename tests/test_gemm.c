@@ -26,7 +26,7 @@ struct case_ {
 /* A GEMM's operands, and what they stand for as floats. */
 struct scene {
     struct case_ is;
-    struct akin__rows a;
+    struct akin__left a;
     struct akin__packed b;
     float *left, *right; /* [m][k], [n][k]: exactly what is multiplied */
     float *bias, *scale, *residual, *row_scale;
@@ -52,7 +52,7 @@ static void make_rows(struct scene *s)
 {
     const struct case_ *c = &s->is;
     s->a.type = c->type;
-    s->a.ld = akin__row_bytes(c->type, c->k) + 4;
+    s->a.ld = akin__left_bytes(c->type, c->k) + 4;
     /* The last row ends where the tile may read to. */
     const size_t end = 4 * akin__steps(c->type, c->k);
     s->a.values = guarded_bytes(c->m ? (c->m - 1) * s->a.ld + end : 0);
@@ -211,7 +211,7 @@ static void a_row_has_the_same_bits_alone_and_among_others(akin_precision type)
     bool same = true;
     akin__gemm(table, M, &s.a, &s.b, &s.epilogue, all, s.ld * sizeof *all);
     for (size_t r = 0; r < M; r += 16) {
-        struct akin__rows row = s.a;
+        struct akin__left row = s.a;
         struct akin__epilogue e = s.epilogue;
         row.values = (char *)s.a.values + r * s.a.ld;
         row.scale += r;

@@ -308,9 +308,9 @@ static akin_status rank_block(void *context, size_t item, int thread,
     const size_t first = item * r->block, left = r->rows - first;
     const size_t rows = left < r->block ? left : r->block;
     const struct akin__epilogue plain = {0};
-    struct akin__rows a = {
+    struct akin__left a = {
         .type = AKIN_PRECISION_F32,
-        .ld = akin__row_bytes(AKIN_PRECISION_F32, labels->dim)};
+        .ld = akin__left_bytes(AKIN_PRECISION_F32, labels->dim)};
     float *cosines = akin__alloc_aligned(rows, labels->count * sizeof(float));
     akin_status status = AKIN_OK;
     (void)thread;

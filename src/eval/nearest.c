@@ -116,7 +116,7 @@ static akin_status search_block(void *context, size_t item, int thread,
     const size_t count = smaller(is->count - first, s->rows);
     char *queries = (char *)s->room[thread];
     float *products = (float *)(void *)(queries + s->rows * s->ld);
-    const struct akin__rows a = {
+    const struct akin__left a = {
         .type = AKIN_PRECISION_F32, .values = queries, .ld = s->ld};
     for (size_t q = 0; q < count; q++)
         memcpy(queries + q * s->ld, is->queries + (first + q) * is->dim,
@@ -171,7 +171,7 @@ akin_status akin__nearest(const struct akin__nearest *is, float *score,
     s.rows = ROWS;
     while (s.rows > 1 && s.rows * smaller(s.columns, is->n) > WHOLE)
         s.rows /= 2;
-    s.ld = akin__row_bytes(AKIN_PRECISION_F32, is->dim);
+    s.ld = akin__left_bytes(AKIN_PRECISION_F32, is->dim);
     akin__lock_open(&s.lock);
     AKIN_TRY(make_room(&s, threads, err));
     AKIN_TRY(akin__parallel(threads, s.blocks, pack_block, &s, err));

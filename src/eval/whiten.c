@@ -93,7 +93,7 @@ static akin_status multiply(void *context, size_t item, int thread,
     struct covariance *c = context;
     const size_t dim = c->w->dim, first = item * SLICE;
     const size_t rows = smaller(dim - first, SLICE);
-    const struct akin__rows a = {.type = AKIN_PRECISION_F32,
+    const struct akin__left a = {.type = AKIN_PRECISION_F32,
                                  .values = (char *)c->turned + first * c->ld,
                                  .ld = c->ld};
     float *products = c->products + first * dim;
@@ -160,7 +160,7 @@ static akin_status learn(akin_eval_whitener *w, const float *train,
 {
     const size_t dim = w->dim;
     struct covariance c = {.w = w,
-                           .ld = akin__row_bytes(AKIN_PRECISION_F32, BLOCK)};
+                           .ld = akin__left_bytes(AKIN_PRECISION_F32, BLOCK)};
     double *value = akin__alloc(dim, sizeof *value);
     double *vector = akin__alloc(dim, dim * sizeof *vector);
     akin_status status = AKIN_OK;
@@ -260,7 +260,7 @@ static akin_status whiten_slice(void *context, size_t item, int thread,
         for (size_t i = 0; i < w->dim; i++)
             to[i] = (float)((double)from[i] - w->mean[i]);
     }
-    const struct akin__rows a = {
+    const struct akin__left a = {
         .type = AKIN_PRECISION_F32, .values = rows, .ld = job->ld};
     akin__gemm(w->kernels, count, &a, &w->matrix, &plain,
                job->out + first * w->kept, w->kept * sizeof(float));
@@ -273,7 +273,7 @@ akin_status akin_eval_whiten(const akin_eval_whitener *whitener,
                              float *out, akin_error *err)
 {
     struct whitening job = {whitener, vectors, count,
-                            akin__row_bytes(AKIN_PRECISION_F32, whitener->dim),
+                            akin__left_bytes(AKIN_PRECISION_F32, whitener->dim),
                             out};
     return akin__parallel(threads, (count + SLICE - 1) / SLICE, whiten_slice,
                           &job, err);

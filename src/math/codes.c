@@ -196,7 +196,7 @@ void akin__code_batch_scores(const struct akin__code_batch *batch, size_t rows,
                              const uint8_t *records, size_t stride,
                              float *scale, float *scores)
 {
-    const struct akin__rows a = {.type = AKIN_PRECISION_INT8,
+    const struct akin__left a = {.type = AKIN_PRECISION_INT8,
                                  .values = (void *)(uintptr_t)records,
                                  .ld = stride,
                                  .scale = scale,

@@ -31,7 +31,7 @@ size_t akin__steps(akin_precision type, size_t k)
     return (k + unroll - 1) / unroll * 4;
 }
 
-size_t akin__row_bytes(akin_precision type, size_t k)
+size_t akin__left_bytes(akin_precision type, size_t k)
 {
     const size_t bytes = (4 * akin__steps(type, k) + 63) / 64 * 64;
     return bytes % 4096 ? bytes : bytes + 64;
@@ -104,7 +104,7 @@ static void expect_rows(char *out, size_t ldc, size_t rows, size_t bytes)
 
 /* All of B for the rows [first, first + m) of A, then on to `after`. */
 static void multiply_block(const struct akin__kernels *kernels, size_t first,
-                           size_t m, const struct akin__rows *a,
+                           size_t m, const struct akin__left *a,
                            const struct akin__packed *b,
                            const struct akin__epilogue *epilogue, char *out,
                            size_t ldc, const char *after)
@@ -136,7 +136,7 @@ static void multiply_block(const struct akin__kernels *kernels, size_t first,
 }
 
 void akin__gemm(const struct akin__kernels *kernels, size_t m,
-                const struct akin__rows *a, const struct akin__packed *b,
+                const struct akin__left *a, const struct akin__packed *b,
                 const struct akin__epilogue *epilogue, void *out, size_t ldc)
 {
     struct akin__epilogue whole = *epilogue;

@@ -33,8 +33,8 @@ struct akin__packed {
     int32_t *column_sum; /* [n], 8-bit only: of the packed q */
 };
 
-/* Rows of activations as a GEMM takes them. */
-struct akin__rows {
+/* Rows as a GEMM takes them, on its left. */
+struct akin__left {
     akin_precision type;
     void *values;  /* [m][ld] */
     size_t ld;     /* bytes between rows */
@@ -48,7 +48,7 @@ size_t akin__steps(akin_precision type, size_t k);
 
 /* Bytes between rows of k values that lie well in a cache: whole lines, and
  * not a multiple of 4 KiB, at which all rows fall into one set. */
-size_t akin__row_bytes(akin_precision type, size_t k);
+size_t akin__left_bytes(akin_precision type, size_t k);
 
 /* Bytes of the panels of a packed [k][n]; 0 when it does not fit a size_t. */
 size_t akin__packed_bytes(const struct akin__kernels *kernels,
@@ -75,7 +75,7 @@ void akin__pack_values(const struct akin__kernels *kernels,
 /* out: [m] rows of n numbers (float, or bf16 as the epilogue says), ldc bytes
  * apart. The epilogue's 8-bit members are filled in from a and b. */
 void akin__gemm(const struct akin__kernels *kernels, size_t m,
-                const struct akin__rows *a, const struct akin__packed *b,
+                const struct akin__left *a, const struct akin__packed *b,
                 const struct akin__epilogue *epilogue, void *out, size_t ldc);
 
 #endif

@@ -25,7 +25,7 @@ akin_status akin__near_left_open(struct akin__near_left *left, size_t dim,
     if (!left->kernels)
         return AKIN_EUSAGE;
     left->dim = dim;
-    left->ld = akin__row_bytes(AKIN_PRECISION_INT8, dim);
+    left->ld = akin__left_bytes(AKIN_PRECISION_INT8, dim);
     left->bytes = akin__alloc_aligned(AKIN__NEAR, left->ld);
     if (!left->bytes)
         return akin__fail(err, AKIN_ENOMEM, "no memory for a block of rows");
@@ -164,7 +164,7 @@ void akin__near_products(const struct akin__near_left *left,
     const size_t panel =
         akin__packed_int8_bytes(tiles->cols, right->dim, tiles->group);
     const size_t rest = right->count - at;
-    const struct akin__rows a = {AKIN_PRECISION_INT8, left->bytes, left->ld,
+    const struct akin__left a = {AKIN_PRECISION_INT8, left->bytes, left->ld,
                                  (float *)(uintptr_t)left->scale,
                                  (int32_t *)(uintptr_t)left->zero};
     const struct akin__packed b = {AKIN_PRECISION_INT8,

@@ -19,7 +19,7 @@
 /* One GEMM of made numbers, ready to be run. */
 struct trial {
     struct akin__shape shape;
-    struct akin__rows a;
+    struct akin__left a;
     struct akin__packed b;
     float *bias, *out;
     double best; /* seconds */
@@ -50,7 +50,7 @@ static void trial_close(struct trial *trial)
 static void narrow_row(const struct akin__kernels *kernels, struct trial *trial,
                        size_t row, const float *floats)
 {
-    struct akin__rows *a = &trial->a;
+    struct akin__left *a = &trial->a;
     void *values = (char *)a->values + row * a->ld;
     const size_t k = trial->shape.k;
     if (a->type == AKIN_PRECISION_INT8)
@@ -66,7 +66,7 @@ static bool take_memory(const struct akin__kernels *kernels,
                         struct trial *trial, const float *made)
 {
     const size_t m = trial->shape.m, k = trial->shape.k, n = trial->shape.n;
-    trial->a.ld = akin__row_bytes(trial->a.type, k);
+    trial->a.ld = akin__left_bytes(trial->a.type, k);
     trial->a.values = akin__alloc_aligned(m, trial->a.ld);
     trial->a.scale = akin__alloc(m, sizeof *trial->a.scale);
     trial->a.zero = akin__alloc(m, sizeof *trial->a.zero);

@@ -184,7 +184,7 @@ static float mean_of(const float *x, size_t n)
 
 /* The mean squares of m inputs; the inputs made even into `rows`. False when
  * there is nothing to see. */
-static bool make_even(const struct akin__rows *a, size_t m, size_t k,
+static bool make_even(const struct akin__left *a, size_t m, size_t k,
                       float *squares, float *rows)
 {
     memset(squares, 0, k * sizeof *squares);
@@ -250,7 +250,7 @@ static void find_directions(const float *rows, size_t m, size_t k, size_t count,
 
 /* A GEMM of the network that is watched: m rows of a are the inputs of b. */
 static void see(void *context, const struct akin__packed *b, size_t m,
-                const struct akin__rows *a)
+                const struct akin__left *a)
 {
     const struct watch *w = context;
     const struct study *s = w->study;

@@ -24,7 +24,7 @@
 #include "base/memory.h"
 
 /*
- * The memory of one pass, R = batch * T rows. Rows lie akin__row_bytes apart,
+ * The memory of one pass, R = batch * T rows. Rows lie akin__left_bytes apart,
  * and what they have behind their last number is zero from the start on.
  *
  * Factors of a GEMM have the network's precision; queries, keys, values and
@@ -39,14 +39,14 @@ struct akin__stream {
     size_t *start;            /* [images or texts + 1]: first row of each */
     float *x;                 /* [R][D] */
     float *row;               /* [D], or [3PP]: before it is made narrower */
-    struct akin__rows pixels; /* [patches of an image][3PP] */
-    struct akin__rows normed; /* [R][D]; later: 8-bit, what `mixed` has */
-    struct akin__rows qkv;    /* [R][3D] */
-    struct akin__rows mixed;  /* [R][D]: attention's answer, float32 or bf16 */
-    struct akin__rows wide;   /* [R][part], SwiGLU: [R][2 part]: float32 */
-    struct akin__rows hidden; /* [R][part]; float32: may be `wide` */
-    struct akin__rows scores; /* [SCORES][T] of one head, float32 */
-    struct akin__rows shares; /* the same after softmax; may be `scores` */
+    struct akin__left pixels; /* [patches of an image][3PP] */
+    struct akin__left normed; /* [R][D]; later: 8-bit, what `mixed` has */
+    struct akin__left qkv;    /* [R][3D] */
+    struct akin__left mixed;  /* [R][D]: attention's answer, float32 or bf16 */
+    struct akin__left wide;   /* [R][part], SwiGLU: [R][2 part]: float32 */
+    struct akin__left hidden; /* [R][part]; float32: may be `wide` */
+    struct akin__left scores; /* [SCORES][T] of one head, float32 */
+    struct akin__left shares; /* the same after softmax; may be `scores` */
     float *inverse;           /* [SCORES]: 1 / sums of the shares */
     void *keys;               /* packed [D/H][T] of one head */
     void *values;             /* packed [T][D/H] of one head */
@@ -76,10 +76,10 @@ static void *take(struct akin__stream *s, size_t bytes)
     return at;
 }
 
-static struct akin__rows take_rows(struct akin__stream *s, akin_precision type,
+static struct akin__left take_rows(struct akin__stream *s, akin_precision type,
                                    size_t count, size_t k)
 {
-    struct akin__rows rows = {.type = type, .ld = akin__row_bytes(type, k)};
+    struct akin__left rows = {.type = type, .ld = akin__left_bytes(type, k)};
     rows.values = take(s, count * rows.ld);
     if (type == AKIN_PRECISION_INT8) {
         rows.scale = take(s, count * sizeof *rows.scale);
@@ -171,13 +171,13 @@ void akin__stream_watch(struct akin__stream *stream, akin__see *see,
     stream->watcher = context;
 }
 
-static char *row_of(const struct akin__rows *rows, size_t row)
+static char *row_of(const struct akin__left *rows, size_t row)
 {
     return (char *)rows->values + row * rows->ld;
 }
 
 static void gemm(const struct akin__stream *s, size_t m,
-                 const struct akin__rows *a, const struct akin__packed *b,
+                 const struct akin__left *a, const struct akin__packed *b,
                  struct akin__epilogue epilogue, void *out, size_t ldc)
 {
     if (s->see)
@@ -186,7 +186,7 @@ static void gemm(const struct akin__stream *s, size_t m,
 }
 
 /* k floats as row `row` of a GEMM's input. */
-static void put_row(const struct akin__stream *s, const struct akin__rows *rows,
+static void put_row(const struct akin__stream *s, const struct akin__left *rows,
                     size_t row, size_t k, const float *from)
 {
     const struct akin__kernels *kernels = s->network->kernels;
@@ -202,7 +202,7 @@ static void put_row(const struct akin__stream *s, const struct akin__rows *rows,
 /* LayerNorm of one token as row `row` of a GEMM's input. */
 static void norm_row(const struct akin__stream *s, const float *x,
                      const float *w, const float *b,
-                     const struct akin__rows *rows, size_t row)
+                     const struct akin__left *rows, size_t row)
 {
     const struct akin__network *n = s->network;
     const size_t d = n->config.width;
@@ -298,7 +298,7 @@ static void attend(const struct akin__stream *s, const char *q, size_t count,
     akin__pack_values(n->kernels, &values, kv + 2 * third, s->qkv.ld);
     for (size_t at = 0; at < count; at += SCORES) {
         const size_t rows = smaller(count - at, SCORES);
-        const struct akin__rows queries = {.type = s->attention,
+        const struct akin__left queries = {.type = s->attention,
                                            .values = (char *)q + at * s->qkv.ld,
                                            .ld = s->qkv.ld};
         gemm(s, rows, &queries, &keys, (struct akin__epilogue){0},
@@ -333,10 +333,10 @@ static void mix(const struct akin__stream *s, size_t count, bool one)
 
 /* `rows` of a GEMM's input as the network's factors: themselves, or as 8 bits
  * in `to`. */
-static const struct akin__rows *factors(const struct akin__stream *s,
+static const struct akin__left *factors(const struct akin__stream *s,
                                         size_t count, size_t k,
-                                        const struct akin__rows *rows,
-                                        const struct akin__rows *to)
+                                        const struct akin__left *rows,
+                                        const struct akin__left *to)
 {
     if (to->type != AKIN_PRECISION_INT8)
         return rows;
@@ -391,7 +391,7 @@ static void attention(const struct akin__stream *s, const struct akin__block *b,
 }
 
 /* The hidden features of one part of the MLP, ready for fc2. */
-static const struct akin__rows *hide(const struct akin__stream *s,
+static const struct akin__left *hide(const struct akin__stream *s,
                                      const struct akin__block *b,
                                      const struct akin__mlp_part *part,
                                      size_t at, size_t rows)
@@ -430,7 +430,7 @@ static void mlp(const struct akin__stream *s, const struct akin__block *b,
     norm_rows(s, rows, b->norm2_w, b->norm2_b);
     for (size_t i = 0; i < s->network->parts; i++) {
         const struct akin__mlp_part *part = &b->part[i];
-        const struct akin__rows *hidden =
+        const struct akin__left *hidden =
             hide(s, b, part, i * AKIN__MLP_PART, rows);
         gemm(s, rows, hidden, &part->fc2,
              (struct akin__epilogue){.bias = i == 0 ? b->fc2_b : NULL,
@@ -445,7 +445,7 @@ static void mlp(const struct akin__stream *s, const struct akin__block *b,
 static void project(const struct akin__stream *s, size_t count, float *vectors)
 {
     const struct akin__network *n = s->network;
-    const struct akin__rows tokens = {.type = AKIN_PRECISION_F32,
+    const struct akin__left tokens = {.type = AKIN_PRECISION_F32,
                                       .values = s->x,
                                       .ld = n->config.width * sizeof *s->x};
     norm_here(s, count, s->x, n->last_w, n->last_b);

@@ -23,7 +23,7 @@ void akin__stream_close(struct akin__stream **stream);
 /* From now on, call `see` before each GEMM: m rows of `a` times `b`. For
  * calibrate.c. */
 typedef void akin__see(void *context, const struct akin__packed *b, size_t m,
-                       const struct akin__rows *a);
+                       const struct akin__left *a);
 void akin__stream_watch(struct akin__stream *stream, akin__see *see,
                         void *context);
 
