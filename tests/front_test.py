@@ -59,10 +59,9 @@ class Counting(unittest.TestCase):
 
     def summary(self, planned, entries):
         """The lines and exit code for a made-up log of Meson's."""
-        os.mkdir(f'{self.build}/meson-info')
         os.mkdir(f'{self.build}/meson-logs')
-        with open(f'{self.build}/meson-info/intro-tests.json', 'w') as f:
-            json.dump([dict(name=n, suite=['akin']) for n in planned], f)
+        with open(f'{self.build}/meson-logs/planned.txt', 'w') as f:
+            f.writelines(f'akin:slow / {name}\n' for name in planned)
         with open(f'{self.build}/meson-logs/testlog.json', 'w') as f:
             for name, result, stdout in entries:
                 f.write(json.dumps(dict(name=f'akin / {name}', result=result,

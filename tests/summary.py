@@ -37,13 +37,17 @@ def count(entry):
     return passed, failed, skipped
 
 
+def name_of(listed):
+    """What Meson lists as `akin:slow / every_index`."""
+    return listed.strip().split(' / ')[-1]
+
+
 def missing(build, entries):
     """Tests that were to run and left no word, when Meson itself broke off."""
-    with open(os.path.join(build, 'meson-info', 'intro-tests.json'),
+    with open(os.path.join(build, 'meson-logs', 'planned.txt'),
               encoding='utf-8') as f:
-        planned = {test['name'] for test in json.load(f)
-                   if not any(s.endswith('slow') for s in test['suite'])}
-    ran = {entry['name'].split(' / ')[-1] for entry in entries}
+        planned = {name_of(line) for line in f}
+    ran = {name_of(entry['name']) for entry in entries}
     return [{'name': name, 'result': 'did not run', 'duration': 0}
             for name in planned - ran]
 
@@ -62,7 +66,7 @@ def main():
         entries += missing(build, entries)
         for entry in sorted(entries, key=lambda e: e['name']):
             passed, failed, skipped = count(entry)
-            name = entry['name'].split(' / ')[-1]
+            name = name_of(entry['name'])
             where = '' if build == sys.argv[1] else f' ({build})'
             print(f'{name + where:32} {len(passed):5} passed {len(failed):4} '
                   f'failed {len(skipped):4} skipped {entry["duration"]:7.1f} s')
