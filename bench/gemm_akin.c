@@ -10,16 +10,16 @@ enum { PART = 768, MOST_PARTS = 8 };
 struct gemm {
     const struct akin__kernels *kernels;
     size_t m, parts, ldc;
-    struct akin__rows rows[MOST_PARTS];
+    struct akin__left rows[MOST_PARTS];
     struct akin__packed packed[MOST_PARTS];
     float *bias, *out;
 };
 
-static void fill_rows(struct akin__rows *rows, akin_precision type, size_t m,
+static void fill_rows(struct akin__left *rows, akin_precision type, size_t m,
                       size_t k)
 {
     rows->type = type;
-    rows->ld = akin__row_bytes(type, k);
+    rows->ld = akin__left_bytes(type, k);
     rows->values = aligned_bytes(m * rows->ld);
     rows->scale = random_floats(m);
     rows->zero = aligned_bytes(m * sizeof *rows->zero);
@@ -73,7 +73,7 @@ static void *open_gemm(const struct akin__kernels *kernels, akin_precision type,
     memset(g, 0, sizeof *g);
     g->kernels = kernels;
     g->m = shape->m;
-    g->ldc = akin__row_bytes(AKIN_PRECISION_F32, shape->n);
+    g->ldc = akin__left_bytes(AKIN_PRECISION_F32, shape->n);
     g->bias = random_floats(shape->n);
     g->out = aligned_bytes(g->m * g->ldc);
     for (size_t at = 0; at < shape->k; at += PART, g->parts++) {
