@@ -122,6 +122,9 @@ def run(part, command, told):
 
 
 def main():
+    # What transformers says while it makes a model is no figure.
+    os.environ.setdefault('TRANSFORMERS_VERBOSITY', 'error')
+    os.environ.setdefault('HF_HUB_DISABLE_PROGRESS_BARS', '1')
     options = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     options.add_argument('folder', nargs='?', default=photo_folder())
