@@ -32,7 +32,8 @@ PLACES = {
     r'curl/.*|netdb\.h|netinet/.*': r'src/model/hub.*',
     r'sys/socket\.h': r'src/model/hub.*|src/base/process\.c',
     r'spawn\.h|linux/.*|sys/shm\.h|sys/prctl\.h|sys/wait\.h': r'src/base/.*',
-    r'.*intrin\.h|arm_neon\.h': r'src/math/.*|src/image/resize_(body\.h|avx512vnni\.c)',
+    r'.*intrin\.h|arm_neon\.h':
+        r'src/math/.*|src/image/resize_(body\.h|avx512vnni\.c)',
     r'cpuid\.h': r'src/base/cpu\.c',
     r'dlfcn\.h|link\.h': r'src/math/cuda/load\.c',
     r'libpq-fe\.h': r'src/index/pgvector.*',

@@ -5,8 +5,8 @@
  * of each whether it is above their median. PDQ averages twice with a wider
  * window, so that its hashes differ by some bits (tests/phash_test.py).
  *
- * Of a large cell 8 x 8 pixels are looked at, spread evenly: a picture of 12
- * megapixels costs as much as one of 0.26.
+ * Of a large cell 8 to 15 pixels in each direction are looked at, spread
+ * evenly.
  */
 #include "image/phash.h"
 
@@ -43,8 +43,9 @@ static struct span span_of(size_t cell, size_t length)
     return s;
 }
 
-/* sums[i] is the sum of byte i of those rows: of whole lines, because whole
- * vectors of bytes cost less than the pixels between them save. */
+/* sums[i] is the sum of byte i of those rows, from pixel `left` on. Columns
+ * that nobody looks at are summed, too: a vector of bytes at a time costs less.
+ */
 static void add_down(const akin_image *image, const struct span *rows,
                      size_t left, size_t pixels, uint16_t *sums)
 {

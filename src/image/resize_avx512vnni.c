@@ -89,8 +89,8 @@ ALWAYS_INLINE __m512i load_group(const uint8_t *in, const struct places *p)
     return _mm512_shuffle_epi8(v, sorted);
 }
 
-/* `count` pixels, of which the row has `left`: 16 bytes are written where they
- * are followed by pixels that are written later. */
+/* A block's pixels, or the `left` that the row still has: 16 bytes are written
+ * where they are followed by pixels that are written later. */
 ALWAYS_INLINE void store_pixels(uint8_t *out, __m128i pixels, uint32_t left)
 {
     if (3 * left >= 16)
@@ -151,21 +151,7 @@ ALWAYS_INLINE void across_rows(const int rows, uint8_t *out, size_t out_stride,
     }
 }
 
-static void across(size_t rows, uint8_t *out, size_t out_stride,
-                   const uint8_t *in, size_t in_stride,
-                   const struct akin__taps *taps)
-{
-    for (; rows >= ROWS; rows -= ROWS) {
-        across_rows(ROWS, out, out_stride, in, in_stride, taps);
-        out += ROWS * out_stride;
-        in += ROWS * in_stride;
-    }
-    for (; rows; rows--) {
-        across_rows(1, out, out_stride, in, in_stride, taps);
-        out += out_stride;
-        in += in_stride;
-    }
-}
+#include "image/resize_rows.h"
 
 /* --------------------------------------------------------------- down -- */
 
