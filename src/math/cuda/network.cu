@@ -10,15 +10,13 @@
  * R = batch * T rows. Rows of x are float32; factors have the type of the
  * network.
  */
-#include <condition_variable>
-#include <mutex>
 #include <string.h>
 
 #include "math/cuda/forward.cuh"
 #include "math/cuda/gemm.h"
+#include "math/cuda/queue.h"
 
 enum {
-    LANES = 2,
     SIZES = 4,         /* of a batch, each a quarter of the one before */
     MOST_ROWS = 25000, /* of x: more gains nothing on an H200 */
     MOST_PICTURES = 256,
@@ -37,7 +35,6 @@ struct block {
 };
 
 struct lane {
-    bool busy;
     cudaStream_t stream;
     cudaEvent_t done;
     void *memory;
@@ -68,11 +65,10 @@ struct akin__cuda_network {
     struct linear patches, projection;
     struct norm before, last;
     struct block *block;
+    std::mutex recording; /* over the products' algorithms */
     struct gemms *gemms;
+    struct queue queue;
     struct lane lane[LANES];
-    std::mutex lock; /* over what follows, `busy` and the algorithms */
-    std::condition_variable free;
-    unsigned long asked, served; /* for a lane */
 };
 
 /* ----------------------------------------------------------- memory ----- */
@@ -551,6 +547,7 @@ static void choose_batch(struct akin__cuda_network *n)
     unsigned batch = MOST_ROWS / n->tokens;
     batch = batch > MOST_PICTURES ? MOST_PICTURES : batch / 4 * 4;
     n->batch = batch < 1 ? 1 : batch;
+    n->queue.most = n->batch;
     for (unsigned i = 0, size = n->batch; i < SIZES; i++, size /= 4)
         n->size[i] = i + 1 == SIZES || !size ? 1 : size;
 }
@@ -689,8 +686,7 @@ out:
 }
 
 /* The smallest recorded size for `count` pictures, recorded if need be; a size
- * that a product cannot be done at is left out. Under the network's lock: the
- * algorithms are shared. */
+ * that a product cannot be done at is left out. One thread at a time. */
 static akin_status prepare(struct akin__cuda_network *n, struct lane *lane,
                            size_t count, unsigned *s, akin_error *err)
 {
@@ -706,65 +702,71 @@ static akin_status prepare(struct akin__cuda_network *n, struct lane *lane,
     }
 }
 
-/* In the order of asking: who has just given a lane back would else take it
- * again before those who wait have woken up. */
-static struct lane *take_lane(struct akin__cuda_network *n)
+/* The crew's bytes, one behind the other, to the lane; how many pictures. */
+static akin_status bring(struct akin__cuda_network *n, struct lane *lane,
+                         const struct request *crew, size_t *count,
+                         akin_error *err)
 {
-    std::unique_lock<std::mutex> held(n->lock);
-    const unsigned long turn = n->asked++;
-    for (;;) {
-        for (size_t i = 0; i < LANES && turn == n->served; i++) {
-            if (!n->lane[i].busy) {
-                n->lane[i].busy = true;
-                n->served++;
-                n->free.notify_all(); /* the next may have the other */
-                return &n->lane[i];
-            }
-        }
-        n->free.wait(held);
+    const size_t picture = 3 * n->is.pixel_height * n->is.pixel_width;
+    akin_status status = AKIN_OK;
+    *count = 0;
+    for (const struct request *r = crew; r; r = r->next) {
+        CUDA_TRY(cudaMemcpyAsync(lane->bytes + *count * picture, r->bytes,
+                                 r->count * picture, cudaMemcpyHostToDevice,
+                                 lane->stream),
+                 err);
+        *count += r->count;
     }
+out:
+    return status;
 }
 
-static void give_lane(struct akin__cuda_network *n, struct lane *lane)
+static akin_status run(struct akin__cuda_network *n, struct lane *lane,
+                       const struct request *crew, akin_error *err)
 {
+    const size_t dim = n->is.dim;
+    const float *answer = lane->answer;
+    size_t count;
+    unsigned s = 0;
+    akin_status status = AKIN_OK;
+    CUDA_TRY(cudaSetDevice(n->card), err);
+    TRY(bring(n, lane, crew, &count, err));
     {
-        std::lock_guard<std::mutex> held(n->lock);
-        lane->busy = false;
+        std::lock_guard<std::mutex> held(n->recording);
+        status = prepare(n, lane, count, &s, err);
     }
-    n->free.notify_all();
+    TRY(status);
+    CUDA_TRY(cudaGraphLaunch(lane->graph[s], lane->stream), err);
+    CUDA_TRY(cudaMemcpyAsync(lane->answer, lane->vectors,
+                             count * dim * sizeof(float),
+                             cudaMemcpyDeviceToHost, lane->stream),
+             err);
+    CUDA_TRY(cudaEventRecord(lane->done, lane->stream), err);
+    CUDA_TRY(cudaEventSynchronize(lane->done), err);
+    for (const struct request *r = crew; r; r = r->next) {
+        memcpy(r->vectors, answer, r->count * dim * sizeof(float));
+        answer += r->count * dim;
+    }
+out:
+    if (status)
+        cudaStreamSynchronize(lane->stream); /* reads bytes no longer */
+    return status;
 }
 
 akin_status akin__cuda_network_run(struct akin__cuda_network *n, size_t count,
                                    const uint8_t *bytes, float *vectors,
                                    akin_error *err)
 {
-    const struct akin__cuda_spec *is = &n->is;
-    const size_t picture = 3 * is->pixel_height * is->pixel_width;
-    const size_t answers = count * is->dim * sizeof(float);
-    struct lane *lane = take_lane(n);
-    unsigned s = 0;
-    akin_status status = AKIN_OK;
-    CUDA_TRY(cudaSetDevice(n->card), err);
-    CUDA_TRY(cudaMemcpyAsync(lane->bytes, bytes, count * picture,
-                             cudaMemcpyHostToDevice, lane->stream),
-             err);
-    {
-        std::lock_guard<std::mutex> held(n->lock);
-        status = prepare(n, lane, count, &s, err);
+    struct request mine = {count, bytes, vectors};
+    const int lane = queue_enter(&n->queue, &mine);
+    if (lane >= 0) {
+        akin_error why;
+        const akin_status status = run(n, &n->lane[lane], &mine, &why);
+        queue_leave(&n->queue, lane, &mine, status, &why);
     }
-    TRY(status);
-    CUDA_TRY(cudaGraphLaunch(lane->graph[s], lane->stream), err);
-    CUDA_TRY(cudaMemcpyAsync(lane->answer, lane->vectors, answers,
-                             cudaMemcpyDeviceToHost, lane->stream),
-             err);
-    CUDA_TRY(cudaEventRecord(lane->done, lane->stream), err);
-    CUDA_TRY(cudaEventSynchronize(lane->done), err);
-    memcpy(vectors, lane->answer, answers);
-out:
-    if (status)
-        cudaStreamSynchronize(lane->stream); /* reads bytes no longer */
-    give_lane(n, lane);
-    return status;
+    if (mine.status && err)
+        *err = mine.err;
+    return mine.status;
 }
 
 akin_status akin__cuda_network_patches(struct akin__cuda_network *n,
@@ -773,7 +775,9 @@ akin_status akin__cuda_network_patches(struct akin__cuda_network *n,
 {
     const struct akin__cuda_spec *is = &n->is;
     const size_t rows = is->rows * is->cols, k = n->patches.k;
-    struct lane *lane = take_lane(n);
+    struct request alone = {n->batch}; /* fits behind nobody, nor they behind */
+    const int number = queue_enter(&n->queue, &alone);
+    struct lane *lane = &n->lane[number];
     const struct pass pass = {n, lane, 1, err};
     float *wide = NULL;
     akin_status status = AKIN_OK;
@@ -784,7 +788,7 @@ akin_status akin__cuda_network_patches(struct akin__cuda_network *n,
                              cudaMemcpyHostToDevice, lane->stream),
              err);
     {
-        std::lock_guard<std::mutex> held(n->lock);
+        std::lock_guard<std::mutex> held(n->recording);
         status = begin(&pass);
     }
     TRY(status);
@@ -801,6 +805,6 @@ akin_status akin__cuda_network_patches(struct akin__cuda_network *n,
     CUDA_TRY(cudaStreamSynchronize(lane->stream), err);
 out:
     cudaFree(wide);
-    give_lane(n, lane);
+    queue_leave(&n->queue, number, &alone, AKIN_OK, NULL);
     return status;
 }
