@@ -434,17 +434,20 @@ static void tell_stages(struct pipeline *pipeline)
  * How many pictures a worker gathers for a model. A card takes hundreds at
  * once, but it is faster than all workers can decode, and outcomes are staged
  * and told only when a batch is done: so each worker has several batches of a
- * small folder, and none of a large one takes long.
+ * small folder, and none of a large one takes long. It is a half or a quarter
+ * of what the card takes, for which the card wastes nothing.
  */
 static size_t in_hand(const struct pipeline *pipeline, const akin_model *model)
 {
     enum { TURNS = 8, MOST = 64 };
     const size_t batch = akin__model_batch(model);
-    const size_t most = batch < MOST ? batch : MOST;
     const size_t share =
         pipeline->line.run->list.count / (TURNS * pipeline->workers) + 1;
+    size_t most = batch;
     if (!strcmp(akin_model_device(model), "cpu"))
         return batch;
+    while (most > MOST)
+        most /= 2;
     return share < most ? share : most;
 }
 

@@ -17,7 +17,7 @@
 #include "math/cuda/queue.h"
 
 enum {
-    SIZES = 4,         /* of a batch, each a quarter of the one before */
+    SIZES = 9,         /* of a batch, each half the one before */
     MOST_ROWS = 25000, /* of x: more gains nothing on an H200 */
     MOST_PICTURES = 256,
     MOST_WIDTH = 2048, /* what a warp holds of a row */
@@ -548,7 +548,7 @@ static void choose_batch(struct akin__cuda_network *n)
     batch = batch > MOST_PICTURES ? MOST_PICTURES : batch / 4 * 4;
     n->batch = batch < 1 ? 1 : batch;
     n->queue.most = n->batch;
-    for (unsigned i = 0, size = n->batch; i < SIZES; i++, size /= 4)
+    for (unsigned i = 0, size = n->batch; i < SIZES; i++, size /= 2)
         n->size[i] = i + 1 == SIZES || !size ? 1 : size;
 }
 
