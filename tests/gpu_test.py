@@ -92,8 +92,8 @@ def shape(width, heads, layers):
             'num_hidden_layers': layers}
 
 
-# Real shapes first: they take longest. 32 numbers a head, odd patches, other
-# activations and 577 tokens are for kernels that know one shape only.
+# Real shapes first: they take longest. 32 and 8 numbers a head, odd patches and
+# MLPs, other activations and 577 tokens are for kernels that know one shape.
 MODELS = {
     'dinov2-base': lambda: dino(**shape(768, 12, 12)),
     'clip': lambda: clip(**shape(768, 12, 12), patch_size=32,
@@ -109,6 +109,9 @@ MODELS = {
     'tiny-clip-gelu': lambda: clip(**shape(64, 1, 2), patch_size=16,
                                    intermediate_size=256, projection_dim=48,
                                    hidden_act='gelu'),
+    'tiny-clip-odd': lambda: clip(**shape(32, 4, 2), patch_size=2,
+                                  intermediate_size=37, image_size=30,
+                                  projection_dim=20),
     'tiny-backbone': lambda: dino('Backbone', **shape(128, 2, 3),
                                   out_features=['stage2'],
                                   apply_layernorm=True),
@@ -148,9 +151,10 @@ def make_model(name, folder):
                                              device=TORCH)))
     model.save_pretrained(folder)
     told = make_tiny.preprocessor('clip' in name)
-    if '336' in name:
-        told['size']['shortest_edge'] = 336
-        told['crop_size'] = {'height': 336, 'width': 336}
+    if 'clip' in name:
+        side = config.vision_config.image_size
+        told['size']['shortest_edge'] = side
+        told['crop_size'] = {'height': side, 'width': side}
     make_tiny.write_json(os.path.join(folder, 'preprocessor_config.json'), told)
     return model.eval()
 

@@ -55,7 +55,8 @@ struct lane {
 
 struct akin__cuda_network {
     int card;
-    struct akin__cuda_spec is; /* its pointers are not for use */
+    struct akin__cuda_spec is; /* its pointers are not for use; its mlp is up to
+                                  a multiple of 8, what is added being 0 */
     unsigned width, tokens, batch, size[SIZES];
     void *memory;  /* all of the weights */
     size_t bytes;  /* of it, so far: while it is laid out */
@@ -177,9 +178,16 @@ static akin_status place_bias(struct akin__cuda_network *n, struct linear *to,
                                err);
 }
 
+static size_t outputs_of(const struct akin__cuda_linear *part, bool wide)
+{
+    return wide ? part->n : (part->n + 7) / 8 * 8;
+}
+
 /*
  * `from` [parts], one behind the other, as one layer, each output times scale
- * [n] (NULL: 1). wide: float32 whatever the network is.
+ * [n] (NULL: 1). A part's outputs are up to a multiple of 8, those that are
+ * added being 0. wide: the last layer, float32 whatever the network is and with
+ * no more outputs than the vector has.
  */
 static akin_status place(struct akin__cuda_network *n, struct linear *to,
                          const struct akin__cuda_linear *const *from,
@@ -194,7 +202,7 @@ static akin_status place(struct akin__cuda_network *n, struct linear *to,
     to->ld = (to->k + 7) / 8 * 8;
     to->n = 0;
     for (size_t i = 0; i < parts; i++)
-        to->n += (unsigned)from[i]->n;
+        to->n += (unsigned)outputs_of(from[i], wide);
     const size_t e = to->bf16 ? 2 : 4;
     to->w = take(n->memory, &n->bytes, (size_t)to->n * to->ld * e);
     TRY(copy_floats(n, &scales, scale, to->n, err));
@@ -203,7 +211,8 @@ static akin_status place(struct akin__cuda_network *n, struct linear *to,
         to->narrow = take(n->memory, &n->bytes, to->n * sizeof(bf16));
     }
     to->bias = bias;
-    for (size_t i = 0; i < parts && n->memory; row += from[i++]->n) {
+    for (size_t i = 0; i < parts && n->memory;
+         row += outputs_of(from[i++], wide)) {
         if (to->bf16)
             TRY(place_part(n, (bf16 *)to->w + row * to->ld, to->ld, from[i],
                            scales ? scales + row : NULL, err));
@@ -528,12 +537,11 @@ out:
 
 static akin_status check_spec(const struct akin__cuda_spec *is, akin_error *err)
 {
-    if (is->width % 8 || is->width > MOST_WIDTH || is->mlp % 8)
-        return akin__cuda_fail(
-            err, AKIN_EUSAGE,
-            "a card takes widths that are multiples of 8, up to %d; this "
-            "model has %zu and %zu in its MLP",
-            MOST_WIDTH, is->width, is->mlp);
+    if (is->width % 8 || is->width > MOST_WIDTH)
+        return akin__cuda_fail(err, AKIN_EUSAGE,
+                               "a card takes widths that are multiples of 8, "
+                               "up to %d, this model has %zu",
+                               MOST_WIDTH, is->width);
     if (is->width / is->heads > MOST_HEAD)
         return akin__cuda_fail(err, AKIN_EUSAGE,
                                "a card takes heads of up to %d numbers, this "
@@ -598,6 +606,7 @@ akin_status akin__cuda_network_open(struct akin__cuda_network **out_network,
     akin_status status = AKIN_OK;
     *out_network = NULL;
     n->is = *spec;
+    n->is.mlp = (spec->mlp + 7) / 8 * 8;
     n->width = (unsigned)spec->width;
     n->tokens = (unsigned)(spec->skip + spec->rows * spec->cols);
     n->block = new block[spec->layers]();
@@ -610,6 +619,7 @@ akin_status akin__cuda_network_open(struct akin__cuda_network **out_network,
              err);
     TRY(check_room(n, spec, err));
     CUDA_TRY(cudaMalloc(&n->memory, n->bytes), err);
+    CUDA_TRY(cudaMemset(n->memory, 0, n->bytes), err);
     CUDA_TRY(cudaMalloc((void **)&n->upload, UPLOAD * sizeof(float)), err);
     TRY(place_all(n, spec, err));
     CUDA_TRY(cudaFree(n->upload), err);
