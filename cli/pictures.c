@@ -90,12 +90,23 @@ static int open_decoders(struct work *work)
     return 0;
 }
 
+/* Threads that keep so many processors busy: while one waits for a card,
+ * another decodes. */
+static size_t threads_for(const struct cli_models *models, size_t processors)
+{
+    for (size_t m = 0; m < models->count; m++)
+        if (strcmp(akin_model_device(models->model[m]), "cpu") != 0)
+            return 2 * processors;
+    return processors;
+}
+
 static int open_work(struct work *work)
 {
     const struct cli_models *models = work->models;
     const size_t files = work->values->words;
     const size_t wanted = work->values->threads;
-    work->threads = wanted ? wanted : (size_t)akin__processors();
+    work->threads =
+        threads_for(models, wanted ? wanted : (size_t)akin__processors());
     if (work->threads > files)
         work->threads = files;
     work->chunk = work->threads * CHUNK_PER_THREAD;

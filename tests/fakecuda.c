@@ -15,6 +15,7 @@
  * FAKE_CUDA_PIXELS   a file that gets each picture's input as floats
  */
 #include <math.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -89,6 +90,7 @@ struct akin__cuda_network {
 };
 
 static atomic_int runs;
+static pthread_mutex_t telling = PTHREAD_MUTEX_INITIALIZER;
 
 static const void *keep(struct akin__cuda_network *n, const void *from,
                         size_t bytes)
@@ -384,7 +386,9 @@ static akin_status network_run(struct akin__cuda_network *n, size_t count,
         return fail(err, AKIN_EIO, "cuda:0 failed: it fell off the bus");
     if (!count || count > network_batch(n))
         return fail(err, AKIN_EUSAGE, "no such batch");
+    pthread_mutex_lock(&telling);
     tell(n, count, bytes);
+    pthread_mutex_unlock(&telling);
     for (size_t i = 0; i < count; i++)
         picture(n, bytes + i * size, vectors + i * s->dim);
     return AKIN_OK;
