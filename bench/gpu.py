@@ -17,9 +17,10 @@ Each round gives every contender S seconds. Without weights at hand random ones
 of the same shapes are used, by both.
 
 files: JPEG files of 640 x 480 into an index: `akin index --device cuda`, once
-a few and once many, so that what starting takes can be left out; against the
-same by the cores alone, with a network of the same input and next to nothing
-behind it, and against what they read, decode and resize (`akin bench FOLDER`).
+a few and once many, so that what starting takes can be left out, and into an
+array by `akin embed`; against the same index by the cores alone, with a network
+of the same input and next to nothing behind it, and against what they read,
+decode and resize (`akin bench FOLDER`).
 
 A line of JSON for each figure, "ok" or "not ok" for each aim, then a table.
 --device cpu tries the script itself where no card is.
@@ -425,20 +426,33 @@ def processors():
     return len(os.sched_getaffinity(0))
 
 
-def index_times(folders, photos, home):
-    """folder -> the best of two in turns, in seconds, with the files in the
-    system's memory. folders: of weights, each with its device."""
-    took = {folder: [] for folder in folders}
-    for turn in range(2):
-        for folder, device in folders.items():
-            index = os.path.join(home, f'{os.path.basename(photos)}-{turn}-'
-                                       f'{os.path.basename(folder)}.akin')
-            begin = time.perf_counter()
-            akin('index', photos, '-i', index, '--model', folder,
-                 '--device', device, '--precision', 'bf16', '--json')
-            took[folder].append(time.perf_counter() - begin)
-            shutil.rmtree(index)
-    return {folder: min(each) for folder, each in took.items()}
+def indexing(folder, device):
+    return lambda photos, out: akin(
+        'index', photos, '-i', out + '.akin', '--model', folder, '--device',
+        device, '--precision', 'bf16', '--json')
+
+
+def embedding(folder):
+    return lambda photos, out: akin(
+        'embed', *(e.path for e in os.scandir(photos)), '-o', out + '.npy',
+        '--format', 'npy', '--model', folder, '--device', told.device,
+        '--precision', 'bf16')
+
+
+def file_rates(ways, few, many):
+    """way -> files a second, and seconds for all: the best of two runs of each
+    in turns, with the files in the system's memory and starting left out."""
+    took = {way: {few: [], many: []} for way in ways}
+    for photos in (few, few, many, many):
+        for way, run in ways.items():
+            with tempfile.TemporaryDirectory(dir=os.path.dirname(few)) as home:
+                begin = time.perf_counter()
+                run(photos, os.path.join(home, 'out'))
+                took[way][photos].append(time.perf_counter() - begin)
+    more = len(os.listdir(many)) - len(os.listdir(few))
+    best = {way: [min(t[few]), min(t[many])] for way, t in took.items()}
+    return {way: (more / max(long - short, 1e-9), long)
+            for way, (short, long) in best.items()}
 
 
 def hollow(name, folder, home):
@@ -472,33 +486,33 @@ def files():
             made_in=round(time.perf_counter() - begin, 1))
         for name in told.model:
             attempt(f'files, {name}',
-                    lambda: files_of(name, place(name), few, many, counts))
+                    lambda: files_of(name, place(name), few, many))
 
 
-def files_of(name, folder, few, many, counts):
-    home = os.path.dirname(few)
+def files_of(name, folder, few, many):
     steps = akin_bench(folder, many)
-    empty = hollow(name, folder, home)
-    folders = {folder: told.device, empty: 'cpu'}
-    short, long = (index_times(folders, p, home) for p in (few, many))
-    speed, alone = ((counts[1] - counts[0]) / max(long[f] - short[f], 1e-9)
-                    for f in folders)
+    empty = hollow(name, folder, os.path.dirname(few))
+    found = file_rates({'index': indexing(folder, told.device),
+                        'alone': indexing(empty, 'cpu'),
+                        'embed': embedding(folder)}, few, many)
+    (speed, whole), (alone, _), (embed, _) = found.values()
     rates = {k: steps[k]['images_per_second']
              for k in ('read', 'decode', 'resize', 'network', 'pipeline')}
     cores = 1 / sum(1 / rates[k] for k in ('read', 'decode', 'resize'))
     limit = min(alone, rates['network'])
-    say(files=name, images_per_second=speed, whole=counts[1] / long[folder],
-        seconds=long[folder], alone=alone, cores=cores,
+    count = len(os.listdir(many))
+    say(files=name, images_per_second=speed, whole=count / whole,
+        seconds=whole, alone=alone, embed=embed, cores=cores,
         share_of_limit=speed / limit, share_of_cores=speed / cores, **rates)
-    rows.append((f'{name} bf16, {counts[1]:,} JPEG files into an index',
-                 f'{speed:,.0f}', f'{counts[1] / long[folder]:,.0f}', '', '',
-                 '', ''))
-    rows.append((f'{name}: the same by {processors()} cores alone, next to no '
-                 'network', f'{alone:,.0f}', '', '', '', '', ''))
-    rows.append((f'{name}: the same cores read, decode and resize',
-                 f'{cores:,.0f}', '', '', '', '', ''))
-    rows.append((f'{name}: the same cores decode alone',
-                 f"{rates['decode']:,.0f}", '', '', '', '', ''))
+    for what, *figures in (
+            (f'bf16, {count:,} JPEG files into an index', speed, count / whole),
+            ('the same into an array by akin embed', embed),
+            (f'the same by {processors()} cores alone, next to no network',
+             alone),
+            ('the same cores read, decode and resize', cores),
+            ('the same cores decode alone', rates['decode'])):
+        cells = [f'{name}: {what}', *(f'{f:,.0f}' for f in figures)]
+        rows.append(tuple(cells + [''] * (7 - len(cells))))
     aim(speed >= FILES_AIM * limit,
         f'{name}: {speed:,.0f} images/s from files, of {alone:,.0f} that '
         f"{processors()} cores do without a network and "
