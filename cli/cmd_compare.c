@@ -142,13 +142,14 @@ static int print_table(const struct gathered *all)
 
 static int run(const struct cli_values *values)
 {
+    const struct cli_values few = cli_models_for_few(values);
     struct cli_models models;
     struct gathered all = {.models = &models};
-    int code = cli_models_open(&models, values);
+    int code = cli_models_open(&models, &few);
     if (!code)
         code = make_room(&all, values->words);
     if (!code)
-        code = cli_embed_pictures(values, &models, gather, &all);
+        code = cli_embed_pictures(&few, &models, gather, &all);
     if (code == CLI_PARTLY && all.count < 2)
         code = CLI_NO_INPUT; /* one picture alone cannot be compared */
     if (code == CLI_DONE || code == CLI_PARTLY) {
@@ -173,7 +174,7 @@ const struct cli_command cli_compare = {
                 {"pool", "DINOv2's tokens to one vector (mean)"},
                 {"exif", "turn upright as EXIF says (on), or leave (off)"},
                 {"precision", "what the network computes in (f32)"},
-                {"device", "where networks for pictures run (auto)"},
+                {"device", "where networks for pictures run (cpu)"},
                 {"decode", "every pixel (exact) or large JPEG smaller (fast)"},
                 {"strict", "refuse pictures that are cut short or damaged"},
                 {"limit", "let pictures cost more or less: docs/limits.md"},

@@ -354,7 +354,8 @@ static int search(struct search *s)
 
 static int run(const struct cli_values *values)
 {
-    struct search s = {.values = values};
+    const struct cli_values few = cli_models_for_few(values);
+    struct search s = {.values = &few};
     /* Without it paths are shown whole. */
     if (akin__real_path(".", &s.here, NULL) != AKIN_OK)
         s.here = NULL;
@@ -405,7 +406,7 @@ const struct cli_command cli_search = {
                 {"pool", "must be what the index was made with"},
                 {"exif", "must be what the index was made with"},
                 {"precision", "must be what the index was made with"},
-                {"device", "where networks run (auto); cuda: rows as well"},
+                {"device", "where networks run (cpu); cuda: rows as well"},
                 {"decode", "must be what the index was made with"},
                 {"strict", "refuse pictures that are cut short or damaged"},
                 {"limit", "let pictures cost more or less: docs/limits.md"},

@@ -27,6 +27,14 @@ void cli_models_tell_device(const struct cli_values *values,
     *told = *note;
 }
 
+struct cli_values cli_models_for_few(const struct cli_values *values)
+{
+    struct cli_values few = *values;
+    if (!few.device)
+        few.device = "cpu";
+    return few;
+}
+
 /* Keep a model that was opened; two of one name cannot be told apart. */
 static int keep(struct cli_models *models, const struct cli_values *values,
                 akin_model *model)

@@ -19,6 +19,10 @@ struct cli_models {
 void cli_models_tell_device(const struct cli_values *values,
                             const akin_model *model, akin_error *told);
 
+/* The values of a command that looks at a picture or two: unless --device was
+ * said the CPU, which has done that before a card has started. */
+struct cli_values cli_models_for_few(const struct cli_values *values);
+
 /* The names of the models below, none of them opened, into names [CLI_MODELS];
  * 0 or an exit code, and then why was said. */
 int cli_models_names(const struct cli_values *values, const char **names,

@@ -85,6 +85,19 @@ class Vectors(Device):
             self.assertEqual(f.read(), '0 1\n')
         self.assertTrue(json.loads(both.stdout))
 
+    def test_compare_and_search_take_a_card_only_when_told(self):
+        log = self.path('log')
+        self.akin('index', 'photos', '-i', 'x.akin', '--model', CLIP)
+        for command in (['compare', 'photos/wide.jpg', 'photos/tall.jpg',
+                         '--model', CLIP],
+                        ['search', 'photos/wide.jpg', '-i', 'x.akin']):
+            with self.subTest(command[0]):
+                self.card(*command, LOG=log)
+                self.assertFalse(os.path.exists(log))
+                for device in ('auto', 'cuda'):
+                    self.card(*command, '--device', device, LOG=log)
+                    os.remove(log)
+
     def test_the_fingerprint_is_that_of_the_cpu(self):
         for precision in ('f32', 'bf16'):
             prints = []
