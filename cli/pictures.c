@@ -1,12 +1,14 @@
 /*
- * Pictures (pictures.h): a chunk of files at a time by several threads, each
- * with a session of its own for every model; then the chunk is handed over in
- * order. Memory is that of one chunk, however many files there are.
+ * Pictures (pictures.h): files by several threads, each with a session of its
+ * own for every model. Who is done with a file hands over what can be in order.
+ * Nobody begins a file too far ahead of the last that was, so memory is that of
+ * a few files a thread, however many there are.
  */
 #include "pictures.h"
 
 #include <limits.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/error.h"
 #include "base/memory.h"
@@ -14,7 +16,7 @@
 #include "cli.h"
 #include "terminal.h"
 
-enum { CHUNK_PER_THREAD = 8 };
+enum { AHEAD_PER_THREAD = 8 };
 
 struct slot {
     struct cli_picture picture;
@@ -22,6 +24,7 @@ struct slot {
     akin_error error;
     char warning[256];
     bool broken; /* the card is, not the picture */
+    bool done;   /* and not handed over yet */
 };
 
 struct work {
@@ -29,9 +32,14 @@ struct work {
     const struct cli_models *models;
     akin_session **session; /* [threads][models] */
     akin_decoder **decoder; /* [threads] */
-    struct slot *slot;      /* [chunk] */
-    size_t threads, chunk;
-    size_t first; /* file of slot 0 */
+    struct slot *slot;      /* [ahead], by turns */
+    size_t threads, ahead;
+
+    struct akin__lock lock; /* over what follows */
+    int (*visit)(void *context, const struct cli_picture *picture);
+    void *context;
+    size_t handed, failed; /* files handed over; of them, not read */
+    int code;              /* what ended the work */
     struct cli_meter meter;
 };
 
@@ -55,22 +63,6 @@ static akin_status embed_slot(struct work *work, struct slot *slot, int thread)
         slot->broken = status == AKIN_EIO;
     }
     return status;
-}
-
-/* A file's trouble is the file's: the others go on. A card's is not. */
-static akin_status embed_item(void *context, size_t item, int thread,
-                              akin_error *err)
-{
-    struct work *work = context;
-    struct slot *slot = &work->slot[item];
-    slot->picture.number = work->first + item;
-    slot->picture.path = work->values->word[slot->picture.number];
-    slot->status =
-        cli_stopped() ? AKIN_ECANCELLED : embed_slot(work, slot, thread);
-    if (!slot->broken)
-        return AKIN_OK;
-    *err = slot->error;
-    return slot->status;
 }
 
 /* All models ask for the same pixels. */
@@ -109,16 +101,16 @@ static int open_work(struct work *work)
         threads_for(models, wanted ? wanted : (size_t)akin__processors());
     if (work->threads > files)
         work->threads = files;
-    work->chunk = work->threads * CHUNK_PER_THREAD;
-    if (work->chunk > files)
-        work->chunk = files;
+    work->ahead = work->threads * AHEAD_PER_THREAD;
+    if (work->ahead > files)
+        work->ahead = files;
     work->session =
         akin__calloc(work->threads * models->count, sizeof(akin_session *));
     work->decoder = akin__calloc(work->threads, sizeof(akin_decoder *));
-    work->slot = akin__calloc(work->chunk, sizeof *work->slot);
+    work->slot = akin__calloc(work->ahead, sizeof *work->slot);
     if (!work->session || !work->decoder || !work->slot)
         return cli_no_memory();
-    for (size_t i = 0; i < work->chunk * models->count; i++) {
+    for (size_t i = 0; i < work->ahead * models->count; i++) {
         struct slot *slot = &work->slot[i / models->count];
         const size_t m = i % models->count;
         slot->picture.vector[m] =
@@ -136,7 +128,7 @@ static void close_work(struct work *work)
         akin_session_close(&work->session[i]);
     for (size_t t = 0; work->decoder && t < work->threads; t++)
         akin_decoder_close(&work->decoder[t]);
-    for (size_t i = 0; work->slot && i < work->chunk; i++) {
+    for (size_t i = 0; work->slot && i < work->ahead; i++) {
         for (size_t m = 0; m < work->models->count; m++)
             akin__free(work->slot[i].picture.vector[m]);
     }
@@ -158,25 +150,62 @@ static bool tell(struct work *work, const struct slot *slot)
     return !slot->status;
 }
 
-static int run_chunk(struct work *work, size_t count, size_t *failed,
-                     int (*visit)(void *, const struct cli_picture *),
-                     void *context)
+/* Hand over what is done, in order. */
+static void hand_over(struct work *work)
 {
-    akin_error err;
-    int code = 0;
-    if (akin__parallel((int)work->threads, count, embed_item, work, &err))
-        return cli_fail(ABOUT_MODEL, &err);
-    if (cli_stopped())
-        return CLI_STOPPED + cli_stopped();
-    for (size_t i = 0; i < count && !code; i++) {
-        if (!tell(work, &work->slot[i])) {
-            ++*failed;
-            continue;
+    while (!work->code && work->handed < work->values->words) {
+        struct slot *slot = &work->slot[work->handed % work->ahead];
+        if (!slot->done)
+            break;
+        slot->done = false;
+        if (tell(work, slot)) {
+            if (isatty(STDOUT_FILENO))
+                cli_meter_clear(&work->meter); /* for what visit writes */
+            work->code = work->visit(work->context, &slot->picture);
+        } else {
+            work->failed++;
         }
-        cli_meter_clear(&work->meter);
-        code = visit(context, &work->slot[i].picture);
+        work->handed++;
+        cli_meter_show(&work->meter, "images", work->handed,
+                       work->values->words);
     }
-    return code;
+}
+
+/* Wait until there is room for the file; whether to go on. */
+static bool may_begin(struct work *work, size_t file)
+{
+    akin__lock_take(&work->lock);
+    while (!work->code && file - work->handed >= work->ahead)
+        akin__lock_wait(&work->lock);
+    if (!work->code && cli_stopped()) {
+        work->code = CLI_STOPPED + cli_stopped();
+        akin__lock_ring(&work->lock);
+    }
+    const bool may = !work->code;
+    akin__lock_give(&work->lock);
+    return may;
+}
+
+/* A file's trouble is the file's: the others go on. A card's is not. */
+static akin_status embed_file(void *context, size_t file, int thread,
+                              akin_error *err)
+{
+    struct work *work = context;
+    struct slot *slot = &work->slot[file % work->ahead];
+    (void)err; /* work->code says what happened */
+    if (!may_begin(work, file))
+        return AKIN_ECANCELLED;
+    slot->picture.number = file;
+    slot->picture.path = work->values->word[file];
+    slot->status = embed_slot(work, slot, thread);
+    akin__lock_take(&work->lock);
+    if (slot->broken && !work->code)
+        work->code = cli_fail(ABOUT_MODEL, &slot->error);
+    slot->done = true;
+    hand_over(work);
+    akin__lock_ring(&work->lock);
+    akin__lock_give(&work->lock);
+    return AKIN_OK;
 }
 
 int cli_embed_pictures(const struct cli_values *values,
@@ -184,20 +213,19 @@ int cli_embed_pictures(const struct cli_values *values,
                        int (*visit)(void *, const struct cli_picture *),
                        void *context)
 {
-    struct work work = {.values = values, .models = models};
-    size_t failed = 0;
+    struct work work = {
+        .values = values, .models = models, .visit = visit, .context = context};
+    akin_error err;
     cli_catch_stop();
-    int code = open_work(&work);
-    while (work.first < values->words && !code) {
-        const size_t left = values->words - work.first;
-        const size_t count = left < work.chunk ? left : work.chunk;
-        code = run_chunk(&work, count, &failed, visit, context);
-        work.first += count;
-        cli_meter_show(&work.meter, "images", work.first, values->words);
-    }
+    akin__lock_open(&work.lock);
+    work.code = open_work(&work);
+    if (!work.code)
+        akin__parallel((int)work.threads, values->words, embed_file, &work,
+                       &err);
     cli_meter_clear(&work.meter);
     close_work(&work);
-    if (!code && failed)
-        code = failed == values->words ? CLI_NO_INPUT : CLI_PARTLY;
-    return code;
+    akin__lock_close(&work.lock);
+    if (!work.code && work.failed)
+        work.code = work.failed == values->words ? CLI_NO_INPUT : CLI_PARTLY;
+    return work.code;
 }

@@ -410,6 +410,20 @@ class Interrupted(Case):
         self.index()
         self.assertEqual(self.json('info', 'x.akin')['files'], self.count)
 
+    def test_ctrl_c_leaves_no_half_of_an_array(self):
+        names = sorted(os.listdir(self.photos))
+        run = subprocess.Popen(
+            [AKIN, 'embed', *names, '--model', CLIP, '--format', 'npy', '-o',
+             '../x.npy', '--threads', '2'], cwd=self.photos,
+            stderr=subprocess.PIPE, text=True)
+        while not any('x.npy' in n for n in os.listdir(self.folder)):
+            time.sleep(0.01)
+        time.sleep(0.2)
+        run.send_signal(signal.SIGINT)
+        text = run.communicate(timeout=60)[1]
+        self.assertEqual(run.returncode, 130, text)
+        self.assertEqual(os.listdir(self.folder), ['photos'])
+
     def test_a_killed_run_leaves_an_index_that_goes_on(self):
         run = subprocess.Popen(
             [AKIN, 'index', 'photos', '-i', 'x.akin', *BOTH],
@@ -657,6 +671,15 @@ class Embed(Case):
         texts = [self.akin('embed', *many, '--model', CLIP, '--threads',
                            str(threads)).stdout for threads in (1, 3)]
         self.assertEqual(*texts)
+
+    def test_a_slow_picture_keeps_its_place(self):
+        """The others wait for it when they are too far ahead."""
+        PIL.Image.new('RGB', (6000, 4000), 'teal').save(self.path('slow.png'),
+                                                        compress_level=1)
+        lines = self.lines('slow.png', *self.names * 12, '--model', CLIP,
+                           '--threads', '2')
+        self.assertEqual([line['path'] for line in lines],
+                         ['slow.png', *self.names * 12])
 
     def test_normalize_makes_vectors_of_length_one(self):
         plain = self.lines(self.names[0], '--model', CLIP)[0]['vector']
