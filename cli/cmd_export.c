@@ -82,24 +82,27 @@ static int find_model(const struct cli_values *values, const char *path,
                : (cli_say("%s: holds no vectors yet", path), CLI_PARTLY);
 }
 
-static uint64_t rows_of(const akin_index_info *info, const char *model)
+/* NULL: the index has none of that name. */
+static const akin_index_model *entry_of(const akin_index_info *info,
+                                        const char *model)
 {
     for (size_t m = 0; m < info->models; m++) {
         if (strcmp(info->model[m].name, model) == 0)
-            return info->model[m].images;
+            return &info->model[m];
     }
-    return 0;
+    return NULL;
 }
 
 static int write_file(const struct cli_values *values, akin_index *index,
                       const char *path, const char *model, size_t format,
-                      uint64_t rows)
+                      const akin_index_model *entry)
 {
+    const uint64_t rows = entry ? entry->images : 0;
     akin_error err;
     const akin_status status = akin_index_export(
         index, model, formats[format].format, values->output, &err);
-    if (status)
-        return cli_fail(ABOUT_INDEX, &err);
+    if (status) /* what is not found is the model, or the file's folder */
+        return cli_fail(entry ? ABOUT_OUTPUT : ABOUT_INDEX, &err);
     char *paths =
         formats[format].paths ? akin__format("%s.paths", values->output) : NULL;
     char *ids =
@@ -174,7 +177,7 @@ static int run(const struct cli_values *values)
         code = write_table(values, index, path, model);
     else if (!code)
         code = write_file(values, index, path, model, format,
-                          rows_of(&info, model));
+                          entry_of(&info, model));
     akin_index_close(&index);
     akin__free(path);
     return code;

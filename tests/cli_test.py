@@ -824,6 +824,10 @@ class Export(Case):
         self.akin('export', 'x.akin', '--model', 'clip', '--format', 'npy',
                   '-o', 'out.npy', code=4)
 
+    def test_a_folder_that_is_not_there_is_system_trouble(self):
+        self.akin('export', 'x.akin', '--model', 'tiny-clip', '--format',
+                  'npy', '-o', 'nowhere/out.npy', code=5)
+
 
 class Info(Case):
     def setUp(self):
