@@ -348,7 +348,7 @@ const struct cli_command cli_label = {
                 {"labels-file", "the labels, one a line"},
                 {"template", "a prompt with {} in it; again: the mean of all"},
                 {"top", "labels of each picture (5)"},
-                {"json", "one line a picture: docs/json.md"},
+                {"json", "one line a picture and model: docs/json.md"},
                 {"csv", "a line a label: path,model,label,probability,.."},
                 {"model", "known name, hub id or folder; again for a second"},
                 {"index", "label every picture of this index"},
