@@ -200,6 +200,9 @@ class Messages(Device):
     def test_too_little_memory_for_the_rest(self):
         self.trouble('the network needs 34 MB', FULL=1)
 
+    def test_a_model_that_no_card_runs(self):
+        self.trouble('a card takes widths of 4', FAKE='narrow')
+
     def test_a_plugin_of_another_build(self):
         self.trouble('belongs to another akin', FAKE='abi')
 

@@ -4,7 +4,7 @@
  * be tested what goes to a card and what comes of its troubles.
  *
  * FAKE_CUDA          no-driver, old-driver, no-card, busy: why none serves;
- *                    abi: of another build
+ *                    abi: of another build; narrow: no model fits
  * FAKE_CUDA_CARDS    how many there are (1)
  * FAKE_CUDA_FREE     bytes of memory that are free (80e9)
  * FAKE_CUDA_FULL     too little for what a run needs besides the weights
@@ -146,6 +146,8 @@ static akin_status network_open(struct akin__cuda_network **out, int card,
         return fail(err, AKIN_ENOMEM,
                     "card 0 has 12 MB of memory free, the "
                     "network needs 34 MB");
+    if (plays("narrow"))
+        return fail(err, AKIN_EUSAGE, "a card takes widths of 4");
     struct akin__cuda_network *n = calloc(1, sizeof *n);
     n->card = card;
     n->spec = *spec;

@@ -144,6 +144,10 @@ static akin_status move_to_card(akin_model *model,
     const akin_status status =
         akin__card_open(&model->card, plugin, card->number, model->network,
                         (const float(*)[256])model->preprocess.value, err);
+    if (status == AKIN_EUSAGE) { /* the card's, not the caller's: load.c */
+        err->code = AKIN_EIO;
+        return AKIN_EIO;
+    }
     if (status)
         return status;
     akin__network_shed(model->network);
