@@ -11,6 +11,8 @@
  *  - Options are structs that begin with `size_t size`; set it to sizeof the
  *    struct. A NULL pointer to options means the defaults, and so does a
  *    member that is zero unless its comment says otherwise.
+ *  - Errors that are listed are those of the function itself. AKIN_ENOMEM, and
+ *    AKIN_EUSAGE for a call against these rules, may come from any.
  *  - Nothing here prints, exits, changes the locale or the working directory.
  *    The first search takes SIGBUS, to survive a disc that goes while its files
  *    are mapped; one that has another cause goes to whoever had it before.
@@ -140,7 +142,8 @@ AKIN_API akin_status akin_image_decode(akin_image *image, const void *bytes,
                                        akin_image_info *info,
                                        akin_error *err) AKIN_MUST_CHECK;
 
-/* The same for a file; the message begins with its path. */
+/* The same for a file; the message begins with its path. Errors besides:
+ * AKIN_ENOTFOUND, AKIN_EIO. */
 AKIN_API akin_status akin_image_read(akin_image *image, const char *path,
                                      const akin_decode_options *options,
                                      akin_image_info *info,
@@ -183,7 +186,8 @@ AKIN_API akin_status akin_decoder_decode(akin_decoder *decoder,
                                          size_t count, akin_image_info *info,
                                          akin_error *err) AKIN_MUST_CHECK;
 
-/* The same for a file; the message begins with its path. */
+/* The same for a file; the message begins with its path. Errors besides:
+ * AKIN_ENOTFOUND. */
 AKIN_API akin_status akin_decoder_read(akin_decoder *decoder, akin_image *image,
                                        const char *path, akin_image_info *info,
                                        akin_error *err) AKIN_MUST_CHECK;
@@ -252,10 +256,12 @@ typedef struct akin_model_options {
  * downloads: see akin_hub_pull.
  * Errors: AKIN_ENOTFOUND when no weights are at hand (the message names the
  * command that fetches them), AKIN_EMODEL, AKIN_EFORMAT, AKIN_EIO, AKIN_ENOMEM,
- * AKIN_EUSAGE for a precision, a tower or a device that is none, and for texts
+ * AKIN_ELIMIT for a config that is too large, AKIN_EUSAGE for a precision, a
+ * tower or a device that is none, for a revision of a folder, and for texts
  * where the model cannot read; of a card that was asked for by "cuda": AKIN_EIO
- * (no driver, an old one, no such card, it failed), AKIN_ENOMEM (the message
- * says how much it has), AKIN_ENOTFOUND (no plugin is installed, or 8 bits).
+ * (no driver, an old one, no such card, it failed, a model that no card runs),
+ * AKIN_ENOMEM (the message says how much it has), AKIN_ENOTFOUND (no plugin is
+ * installed, or 8 bits).
  */
 AKIN_API akin_status akin_model_open(akin_model **model, const char *name,
                                      const akin_model_options *options,
@@ -302,6 +308,8 @@ AKIN_API void akin_session_close(akin_session **session);
 /*
  * `vector` [dim]: the vector transformers gives, not normalised. The same
  * image gives the same bits from any session on the same processor or card.
+ * Errors: AKIN_EUSAGE without the pictures' tower, AKIN_ELIMIT for a picture
+ * too thin to resize, AKIN_EMODEL when the vector is not finite, AKIN_ENOMEM,
  * AKIN_EIO: the card failed.
  */
 AKIN_API akin_status akin_embed_image(akin_session *session,
@@ -335,14 +343,17 @@ AKIN_API akin_status akin_tokenize(const akin_model *model, const char *text,
  * `vectors` [count][dim] of `texts` [count]: transformers' get_text_features,
  * not normalised; the same bits alone and among others. Several at once are
  * faster. Errors: AKIN_EUSAGE without the text tower, AKIN_ENOMEM, AKIN_EIO and
- * AKIN_EFORMAT (the weights' file has changed), AKIN_EMODEL.
+ * AKIN_EFORMAT (the weights' file has changed), AKIN_EMODEL as above.
  */
 AKIN_API akin_status akin_embed_texts(akin_session *session,
                                       const char *const *texts, size_t count,
                                       float *vectors,
                                       akin_error *err) AKIN_MUST_CHECK;
 
-/* The vector of a file, with a session of its own: for a picture or two. */
+/* The vector of a file, with a session of its own: for a picture or two. It is
+ * decoded in this process, with the default limits, as the model's options for
+ * EXIF and decoding say. Errors: those of akin_image_read and akin_embed_image.
+ */
 AKIN_API akin_status akin_embed_file(const akin_model *model, const char *path,
                                      float *vector,
                                      akin_error *err) AKIN_MUST_CHECK;
@@ -376,9 +387,11 @@ typedef struct akin_hub_options {
  * Fetch what akin reads of the hub model `name`, a known one or
  * owner/name[@revision], into the Hugging Face cache, resuming and checking
  * size and hash, and put its folder into `folder` [capacity] if not NULL.
- * Environment: HF_HOME, HF_HUB_CACHE, HF_HUB_OFFLINE, HF_TOKEN, HF_ENDPOINT and
- * libcurl's for proxies. Errors: AKIN_ENETWORK, AKIN_ENOTFOUND, AKIN_EFORMAT
- * (wrong hash or size), AKIN_EIO, AKIN_ECANCELLED.
+ * Environment: that of docs/models.md. Errors: AKIN_ENETWORK, AKIN_ENOTFOUND,
+ * AKIN_EFORMAT (wrong hash or size), AKIN_ELIMIT (a file is too large for what
+ * it is), AKIN_EMODEL (no safetensors there), AKIN_EIO, AKIN_ECANCELLED,
+ * AKIN_EUSAGE for a revision, token or endpoint that is none, and when `folder`
+ * has too little room.
  */
 AKIN_API akin_status akin_hub_pull(const char *name,
                                    const akin_hub_options *options,
@@ -386,7 +399,7 @@ AKIN_API akin_status akin_hub_pull(const char *name,
                                    akin_error *err) AKIN_MUST_CHECK;
 
 /* The folder whose weights akin_model_open would read for `name`:
- * AKIN_ENOTFOUND when there is none. */
+ * AKIN_ENOTFOUND when there is none, AKIN_EUSAGE when it needs more room. */
 AKIN_API akin_status akin_model_find(const char *name, const char *revision,
                                      char *folder, size_t capacity,
                                      akin_error *err) AKIN_MUST_CHECK;
@@ -475,6 +488,7 @@ typedef enum akin_index_mode {
  * Open the index folder at `path`.
  * Errors: AKIN_ENOTFOUND, AKIN_EINDEX (not an index, or of a newer version),
  * AKIN_ECORRUPT, AKIN_ELOCKED (names the holder's host and pid), AKIN_EIO.
+ * What writes is refused by AKIN_EUSAGE where it was opened for reading.
  * Threads: the handle is locked internally; calls may come from any thread.
  */
 AKIN_API akin_status akin_index_open(akin_index **index, const char *path,
@@ -585,6 +599,8 @@ typedef struct akin_match {
  * The k rows of `model` nearest to `vector` [dim] by exact cosine, best first,
  * equal ones in order of path, into matches [k]; *found says how many.
  * Everywhere, order of path is that of its bytes as the index keeps it.
+ * Errors: AKIN_ENOTFOUND (model), AKIN_EUSAGE (a number that is not finite),
+ * AKIN_ECORRUPT, AKIN_EIO, AKIN_ENOMEM.
  */
 AKIN_API akin_status akin_index_search(akin_index *index, const char *model,
                                        const float *vector, size_t k,
@@ -630,9 +646,10 @@ AKIN_API akin_status akin_index_search_many(
 
 /*
  * Calls `visit` for each file with a row of `model` that the options (NULL: all
- * pass) choose, in order of path. The path and `vector` [dim], of length 1,
- * live until it returns; an answer other than 0 ends it with AKIN_ECANCELLED.
- * A thousand at a time are of one commit; meanwhile the index is not held.
+ * pass) choose, in order of path; of these count path, formats, bytes, pixels
+ * and dates. The path and `vector` [dim], of length 1, live until it returns;
+ * an answer other than 0 ends it with AKIN_ECANCELLED. A thousand at a time are
+ * of one commit; meanwhile the index is not held.
  */
 AKIN_API akin_status akin_index_rows(
     akin_index *index, const char *model, const akin_search_options *options,
@@ -776,11 +793,10 @@ typedef struct akin_deed {
  * Do away with `copy`, of which `kept` is a copy that stays: the first of its
  * group, or for a hard link any with the same content. With `really` 0 only say
  * whether that would be done. When either file has another size or time than
- * when it was indexed, is a link, or cannot be read, nothing is done, and *err
- * says why; nor is a hard link where owner, group or mode differ. The index
- * learns of it from akin_index_update.
- * Errors: AKIN_EUSAGE (it is not what was indexed), AKIN_ENOTFOUND, AKIN_EIO,
- * AKIN_ENOMEM.
+ * when it was indexed or is a link, or the kept one cannot be read, nothing is
+ * done, and *err says why; nor is a hard link where owner, group or mode
+ * differ. The index learns of it from akin_index_update. Errors: AKIN_EUSAGE
+ * (it is not what was indexed), AKIN_ENOTFOUND, AKIN_EIO, AKIN_ENOMEM.
  */
 AKIN_API akin_status akin_copy_act(const akin_copy *kept, const akin_copy *copy,
                                    akin_action action, int really,
@@ -800,8 +816,10 @@ typedef enum akin_export_format {
 /*
  * Write the rows of `model`, L2-normalised and in order of path, to `file`,
  * whole or not at all; for FAISS and npy also `file`.paths, a path a line
- * (refused if a path holds a newline), and for an IDMap `file`.ids.csv, with
- * ids that a file keeps as long as it is in the index. docs/exchange.md
+ * (AKIN_ELIMIT if a path holds a newline), and for an IDMap `file`.ids.csv,
+ * with ids that a file keeps as long as it is in the index. docs/exchange.md
+ * Errors besides: AKIN_ENOTFOUND (model, or the file's folder), AKIN_EUSAGE,
+ * AKIN_ECORRUPT, AKIN_EIO, AKIN_ENOMEM.
  */
 AKIN_API akin_status akin_index_export(akin_index *index, const char *model,
                                        akin_export_format format,
@@ -878,7 +896,14 @@ typedef struct akin_index_options {
  * Walk `roots` [root_count] (folders or single files), embed what is new or
  * changed with each of `models` [model_count, at most 16], forget what is gone
  * from a root that can be read or is left out (docs/ignore.md), and commit as
- * it goes: what is committed survives anything.
+ * it goes: what is committed survives anything. A file that cannot be used is
+ * no error: it is given to `notice` and remembered; a root that is not there is
+ * given to `notice` where another is. Errors: AKIN_EUSAGE (no root, models
+ * opened for texts alone or differently from each other), AKIN_ENOTFOUND,
+ * AKIN_EIO and AKIN_EUSAGE of the first root where none can be walked,
+ * AKIN_EINDEX (the index has a model of that name, or its vectors, from other
+ * weights or choices), AKIN_ELIMIT (more than 16 models), AKIN_ECORRUPT,
+ * AKIN_ENOMEM, AKIN_ECANCELLED.
  */
 AKIN_API akin_status
 akin_index_update(akin_index *index, const char *const *roots,
@@ -912,7 +937,9 @@ typedef struct akin_import_report {
  * goes on when it is called again. `index` NULL: the file is looked over and
  * compared, and that is all.
  * Errors: AKIN_EFORMAT (names the row or the line), AKIN_EINDEX when vectors
- * have another length or were made differently, and those of the index.
+ * have another length or were made differently, AKIN_ENOTFOUND (the file or its
+ * list), AKIN_EUSAGE (a list where rows have their paths), AKIN_ECANCELLED, and
+ * those of the index.
  */
 AKIN_API akin_status akin_index_import(akin_index *index, const char *file,
                                        const akin_model *model,
