@@ -39,7 +39,8 @@ typedef struct akin_bench {
 } akin_bench;
 
 /* Measure a model once, for a few seconds. Take turns between what is to be
- * compared and keep the best. Errors: of akin_image_read; AKIN_ENOMEM. */
+ * compared and keep the best. Errors: of akin_image_read and akin_embed_image.
+ */
 AKIN_API akin_status akin_bench_run(const akin_model *model,
                                     const akin_bench_options *options,
                                     akin_bench *bench,

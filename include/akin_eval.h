@@ -114,8 +114,10 @@ typedef struct akin_eval_info {
  * Open the set at `path`, a folder or a CSV: look at the folder's layout, list
  * its pictures and read its ground truth; no picture is opened. Errors name
  * file and line: AKIN_EFORMAT for an id that no file has, a pair or an id that
- * comes twice, a line that is none; AKIN_ENOTFOUND; AKIN_EUSAGE where a folder
- * is of no layout, or options do not fit it; AKIN_EIO, AKIN_ENOMEM.
+ * comes twice, a line that is none, and a set in which no query has a true
+ * reference; AKIN_ENOTFOUND; AKIN_EUSAGE where a folder is of no layout, or
+ * options do not fit it: truth, lists and numbers are of DISC alone, ids of
+ * IDS; AKIN_EIO, AKIN_ENOMEM.
  */
 AKIN_API akin_status akin_eval_set_open(akin_eval_set **set, const char *path,
                                         const akin_eval_set_options *options,
