@@ -236,8 +236,9 @@ typedef struct akin_model_options {
     akin_pool pool;
     akin_exif exif;       /* part of the model's fingerprint */
     const char *revision; /* branch, tag or commit of a hub model, or NULL */
-    const char *name;     /* what akin_model_name is to say; NULL: as opened.
-                             An index knows a model by that name */
+    const char *name;     /* what akin_model_name is to say; NULL: the name or
+                             id that it is opened by, of a path the folder's
+                             own name. An index knows a model by that name */
     int threads;          /* that load and pack; 0: all processors */
     akin_precision precision; /* part of the model's fingerprint */
     akin_decode decode;       /* the same */

@@ -671,6 +671,15 @@ class Finding(Case):
                               env={"XDG_DATA_HOME": "/nowhere"}), ENOTFOUND,
                     "./run demo")
 
+    def test_a_link_in_the_data_folder_is_a_name(self):
+        folder = self.folder("disc", "clip-b32")
+        link = self.home / ".local/share/akin/models/mine"
+        link.parent.mkdir(parents=True)
+        link.symlink_to(folder)
+        name, _, path = self.found("mine", "config.json")
+        self.assertEqual((name, path),
+                         ("mine", str(folder.resolve() / "config.json")))
+
     def test_a_folder_without_weights_says_what_it_lacks(self):
         folder = self.folder("a")
         (folder / "model.safetensors").rename(folder / "pytorch_model.bin")

@@ -257,6 +257,11 @@ static akin_status locate_folder(const char *name, const char *path,
     place->name = name_of_folder(place->folder, &snapshot);
     if (place->name && snapshot)
         return add_siblings(place, err);
+    /* What was found by a name has that one, wherever a link of it leads. */
+    if (!strchr(name, '/') && strcmp(name, ".") && strcmp(name, "..")) {
+        akin__free(place->name);
+        place->name = akin__strdup(name);
+    }
     place->revision = akin__strdup("");
     place->search = akin__calloc(1, sizeof *place->search);
     if (place->search)

@@ -13,7 +13,8 @@
 #include "base/file.h"
 
 struct akin__weights_place {
-    char *name;     /* known name, hub id as given, or the folder's own name */
+    char *name;     /* as given, without a slash or on the hub; else the
+                       folder's own name */
     char *folder;   /* absolute; where the weights lie */
     char *revision; /* the commit the weights are of; "" for a plain folder */
     char **search;  /* [count]: `folder`, then others that may hold a file */
