@@ -263,9 +263,11 @@ static void remark(const struct dups *d)
         cli_say("%s more pictures look like another but are no copies of it",
                 akin__thousands(count, d->info.alike));
     if (d->info.unhashed)
-        cli_say("%s pictures were indexed by an older akin and only compared "
-                "byte for byte; akin index again completes them",
-                akin__thousands(count, d->info.unhashed));
+        cli_say(
+            "%s pictures have no hash yet (imported, or indexed by an older "
+            "akin) and were only compared byte for byte; akin index again "
+            "completes them",
+            akin__thousands(count, d->info.unhashed));
     if (d->action != LIST && !d->values->yes)
         cli_say("nothing was changed; --yes does it");
     else if (d->action != LIST && d->done)

@@ -755,8 +755,9 @@ typedef struct akin_dups_info {
     uint64_t bytes_to_free; /* of all groups */
     uint64_t alike; /* pictures that are as alike to another as a copy is, but
                        are none */
-    uint64_t unhashed; /* pictures that an older akin has indexed, without a
-                          hash: only equal bytes make a copy of them */
+    uint64_t unhashed; /* pictures that were imported or that an older akin has
+                          indexed, without a hash: only equal bytes make a copy
+                          of them, until akin_index_update has looked at them */
 } akin_dups_info;
 
 /*
