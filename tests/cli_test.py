@@ -718,6 +718,12 @@ class Embed(Case):
         self.akin('embed', *self.names, '--model', CLIP, '--format', 'npy',
                   code=2)
 
+    def test_a_folder_that_is_not_there_is_named_with_the_file(self):
+        done = self.akin('embed', self.names[0], '--model', CLIP, '-o',
+                         'nowhere/x.jsonl', code=5)
+        self.assertEqual(done.stderr, 'akin: nowhere/x.jsonl: cannot be '
+                                      'written: No such file or directory\n')
+
     def test_lines_go_to_a_file_as_well(self):
         self.akin('embed', self.names[0], '--model', CLIP, '-o', 'out.jsonl')
         with open(self.path('out.jsonl')) as f:

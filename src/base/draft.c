@@ -13,6 +13,7 @@ akin_status akin__draft_open(struct akin__draft *draft, const char *path,
 {
     struct stat st;
     char *aside = NULL;
+    akin_error why;
     akin_status status = AKIN_OK;
     *draft = (struct akin__draft){{.fd = -1}, NULL};
     if (akin__stat(path, &st, NULL) == AKIN_OK) {
@@ -24,7 +25,10 @@ akin_status akin__draft_open(struct akin__draft *draft, const char *path,
     aside = akin__format("%s.%ld.tmp", path, (long)getpid());
     draft->path = akin__strdup(path);
     AKIN_CHECK(aside && draft->path, err, AKIN_ENOMEM, "%s: no memory", path);
-    status = akin__file_open(&draft->file, aside, AKIN__FRESH, err);
+    status = akin__file_open(&draft->file, aside, AKIN__FRESH, &why);
+    if (status) /* nobody asked for the name that it has until it is whole */
+        akin__fail(err, status, "%s: cannot be written: %s", path,
+                   akin__reason(&why, aside));
 out:
     if (status)
         akin__draft_drop(draft);
