@@ -73,6 +73,10 @@ MUTANTS = {
         'all its layers': dict(layers=2),
         'mean of all tokens': dict(pool='mean')},
     'tiny-backbone-norm': {'no final norm': dict(final_norm=False)},
+    'tiny-backbone-registers': {
+        'no final norm': dict(final_norm=False),
+        'all its layers': dict(layers=2),
+        'mean of all tokens': dict(pool='mean')},
 }
 
 

@@ -116,7 +116,7 @@ def facts(folder):
             patch=v.get('patch_size', 32), eps=v.get('layer_norm_eps', 1e-5),
             act=v.get('hidden_act', 'quick_gelu'), pool='cls', final_norm=True)
     registers = c['model_type'] == 'dinov2_with_registers'
-    backbone = c['architectures'][0] == 'Dinov2Backbone'
+    backbone = c['architectures'][0].endswith('Backbone')
     layers = c['num_hidden_layers']
     if backbone:
         stage, = c['out_features']

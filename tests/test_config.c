@@ -181,18 +181,42 @@ static void only_the_architecture_makes_a_backbone(void)
                AKIN_OK);
     EXPECT(config.backbone && !config.last_norm);
     EXPECT_INT(config.layers, 9);
+    EXPECT_INT(read_json("{\"model_type\":\"dinov2_with_registers\","
+                         "\"architectures\":[\"Dinov2WithRegistersBackbone\"],"
+                         "\"out_features\":[\"stage3\"]}"),
+               AKIN_OK);
+    EXPECT(config.backbone && config.last_norm);
+    EXPECT_INT(config.layers, 3);
 }
+
+#define BACKBONE                                                               \
+    "{\"model_type\":\"dinov2\",\"architectures\":[\"Dinov2Backbone\"],"
 
 static void a_backbone_has_one_feature_map(void)
 {
-#define BACKBONE                                                               \
-    "{\"model_type\":\"dinov2\",\"architectures\":"                            \
-    "[\"Dinov2Backbone\"],\"out_features\":"
-    refused(BACKBONE "[\"stage3\",\"stage9\"]}", "out_features is not one of");
-    refused(BACKBONE "[\"stage13\"]}", "out_features is not one of");
-    refused(BACKBONE "[\"stem\"]}", "out_features is not one of");
-    refused(BACKBONE "[]}", "out_features is not one of");
-    refused(BACKBONE "[9]}", "out_features is not one of");
+    refused(BACKBONE "\"out_features\":[\"stage3\",\"stage9\"]}",
+            "out_features is not one of stage1 to stage12");
+    refused(BACKBONE "\"out_features\":[\"stage13\"]}", "is not one of");
+    refused(BACKBONE "\"out_features\":[\"stem\"]}", "is not one of");
+    refused(BACKBONE "\"out_features\":[]}", "is not one of");
+    refused(BACKBONE "\"out_features\":[9]}", "is not one of");
+    refused(BACKBONE "\"out_indices\":[3,9]}",
+            "out_indices is not one of 1 to 12");
+    refused(BACKBONE "\"out_indices\":[13]}", "is not one of");
+    refused(BACKBONE "\"out_indices\":[0]}", "is not one of");
+    refused(BACKBONE "\"out_indices\":[-13]}", "is not one of");
+    refused(BACKBONE "\"reshape_hidden_states\":false}",
+            "reshape_hidden_states is false");
+}
+
+static void a_stage_may_be_a_number(void)
+{
+    EXPECT_INT(read_json(BACKBONE "\"out_indices\":[9]}"), AKIN_OK);
+    EXPECT_INT(config.layers, 9);
+    EXPECT_INT(read_json(BACKBONE "\"out_features\":null,"
+                                  "\"out_indices\":[-2]}"),
+               AKIN_OK);
+    EXPECT_INT(config.layers, 11);
 }
 
 static void a_square_given_as_two_sides_is_one(void)
@@ -267,6 +291,7 @@ int main(void)
     RUN(swiglu_keeps_two_thirds_in_eights);
     RUN(only_the_architecture_makes_a_backbone);
     RUN(a_backbone_has_one_feature_map);
+    RUN(a_stage_may_be_a_number);
     RUN(a_square_given_as_two_sides_is_one);
     RUN(what_is_no_such_model_is_named);
     RUN(sizes_are_bounded);

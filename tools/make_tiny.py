@@ -275,6 +275,10 @@ MODELS = {
         apply_layernorm=False), 'F32', 1),
     'tiny-backbone-norm': (dinov2_config(
         architectures=['Dinov2Backbone'], out_features=['stage2']), 'F32', 1),
+    'tiny-backbone-registers': (dinov2_config(
+        architectures=['Dinov2WithRegistersBackbone'],
+        model_type='dinov2_with_registers', num_register_tokens=4,
+        out_features=['stage1']), 'F32', 1),
 }
 
 

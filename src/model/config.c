@@ -158,26 +158,50 @@ static void read_clip_text(struct reader *r, struct akin__config *config)
                        "%s: max_position_embeddings is below 2", r->path);
 }
 
-/* A backbone gives one feature map; "stageN" is what block N leaves. */
-static void read_backbone(struct reader *r, struct akin__config *config)
+/* The block whose output the list's only stage is; 0 when there is no such.
+ * A name is "stageN", a number N, counted from the end when negative. */
+static size_t stage_of(const json_t *list, bool named, size_t layers)
 {
-    const json_t *features = json_object_get(r->object, "out_features");
-    const char *name = json_string_value(json_array_get(features, 0));
-    config->backbone = true;
-    config->last_norm = take_bool(r, "apply_layernorm", true);
-    if (!features || json_is_null(features) || r->status)
-        return; /* the default is the last stage */
-    for (size_t i = 1; name && i <= config->layers; i++) {
+    const json_t *only = json_array_get(list, 0);
+    const char *name = json_string_value(only);
+    json_int_t number = json_integer_value(only);
+    if (json_array_size(list) != 1 || named != (name != NULL))
+        return 0;
+    if (number < 0)
+        number += (json_int_t)layers + 1;
+    for (size_t i = 1; i <= layers; i++) {
         char stage[32];
         snprintf(stage, sizeof stage, "stage%zu", i);
-        if (json_array_size(features) == 1 && strcmp(name, stage) == 0) {
-            config->layers = i;
-            return;
-        }
+        if (named ? strcmp(name, stage) == 0 : number == (json_int_t)i)
+            return i;
     }
-    r->status = akin__fail(r->err, AKIN_EMODEL,
-                           "%s: out_features is not one of stage1 to stage%zu",
-                           r->path, config->layers);
+    return 0;
+}
+
+/* A backbone gives one feature map, by default that of the last stage. */
+static void read_backbone(struct reader *r, struct akin__config *config)
+{
+    const json_t *stages = json_object_get(r->object, "out_features");
+    const bool named = stages && !json_is_null(stages);
+    config->backbone = true;
+    config->last_norm = take_bool(r, "apply_layernorm", true);
+    if (!take_bool(r, "reshape_hidden_states", true) && !r->status)
+        r->status = akin__fail(r->err, AKIN_EMODEL,
+                               "%s: reshape_hidden_states is false: tokens and "
+                               "no feature map",
+                               r->path);
+    if (!named)
+        stages = json_object_get(r->object, "out_indices");
+    if (!stages || json_is_null(stages) || r->status)
+        return;
+    const size_t stage = stage_of(stages, named, config->layers);
+    if (stage)
+        config->layers = stage;
+    else
+        r->status = akin__fail(
+            r->err, AKIN_EMODEL, "%s: %s is not one of %s1 to %s%zu", r->path,
+            named ? "out_features" : "out_indices", named ? "stage" : "",
+            named ? "stage" : "", config->layers);
 }
 
 static void read_dinov2(struct reader *r, struct akin__config *config,
@@ -237,7 +261,9 @@ static akin_status read_config(struct akin__config *config, const char *path,
     const char *architecture = json_string_value(
         json_array_get(json_object_get(root, "architectures"), 0));
     const bool backbone =
-        architecture && strcmp(architecture, "Dinov2Backbone") == 0;
+        architecture &&
+        (strcmp(architecture, "Dinov2Backbone") == 0 ||
+         strcmp(architecture, "Dinov2WithRegistersBackbone") == 0);
     const bool clip = type && strcmp(type, "clip") == 0;
     if (text && clip)
         read_clip_text(&r, config);

@@ -26,7 +26,8 @@ struct akin__config {
     enum akin__activation activation;
     bool swiglu; /* DINOv2 giant */
     bool qkv_bias;
-    bool backbone;  /* Dinov2Backbone: patch tokens after the last block */
+    bool backbone;  /* Dinov2Backbone, Dinov2WithRegistersBackbone: patch
+                       tokens after the last block */
     bool last_norm; /* the final LayerNorm is applied */
     /* CLIP's text tower: */
     bool text;

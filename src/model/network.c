@@ -510,8 +510,8 @@ static akin_status choose_pool(struct akin__network *n, akin_pool pool,
         n->pool = AKIN_POOL_CLS;
     else if (n->config.backbone && pool == AKIN_POOL_CLS)
         return akin__fail(err, AKIN_EUSAGE,
-                          "a Dinov2Backbone's feature map "
-                          "has no class token: pool mean or patches");
+                          "a backbone's feature map has no class token: pool "
+                          "mean or patches");
     else if (n->config.backbone) /* its feature map is the patches */
         n->pool = AKIN_POOL_PATCHES;
     else if (pool == AKIN_POOL_DEFAULT)
