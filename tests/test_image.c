@@ -644,6 +644,44 @@ static void every_value_of_a_config_counts(void)
     EXPECT(made.value[2][255] == 0.5f);
 }
 
+/* BitImageProcessor's own defaults; what facebook/dinov2-base's file says of
+ * size and norm is no part of them. */
+static void what_a_config_leaves_out_is_its_class_s(void)
+{
+    EXPECT_INT(read_config("{\"image_processor_type\": "
+                           "\"BitImageProcessor\"}",
+                           "dinov2"),
+               0);
+    described_as("input 224x224 shortest 224 filter 3" CLIP_NORM);
+}
+
+static void null_is_false_as_in_python(void)
+{
+    EXPECT_INT(read_config("{\"do_resize\": null, \"do_rescale\": null, "
+                           "\"do_normalize\": null}",
+                           "clip"),
+               0);
+    described_as("input 224x224");
+    EXPECT_INT(read_config("{\"do_center_crop\": null}", "clip"), AKIN_EMODEL);
+    EXPECT_INT(read_config("{\"size\": {\"shortest_edge\": 256, "
+                           "\"longest_edge\": null}, \"do_pad\": null}",
+                           "clip"),
+               0);
+    described_as("input 224x224 shortest 256 filter 3" CLIP_NORM);
+}
+
+static void a_number_may_be_told_to_be_both_sides(void)
+{
+    EXPECT_INT(
+        read_config("{\"size\": 256, \"default_to_square\": true}", "clip"), 0);
+    described_as("input 224x224 size 256x256 filter 3" CLIP_NORM);
+    EXPECT_INT(read_config("{\"size\": {\"shortest_edge\": 256}, "
+                           "\"default_to_square\": true}",
+                           "clip"),
+               0);
+    described_as("input 224x224 shortest 256 filter 3" CLIP_NORM);
+}
+
 static void configs_that_akin_cannot_follow_are_refused(void)
 {
     static const char *const refused[] = {
@@ -654,6 +692,8 @@ static void configs_that_akin_cannot_follow_are_refused(void)
         "{\"size\": 8193}",
         "{\"size\": {\"longest_edge\": 5}}",
         "{\"size\": {\"height\": 5}}",
+        "{\"size\": {\"shortest_edge\": 5, \"height\": 5, \"width\": 5}}",
+        "{\"size\": {\"max_height\": 5, \"max_width\": 5}}",
         "{\"size\": \"large\"}",
         "{\"crop_size\": -1}",
         "{\"do_center_crop\": false}",
@@ -662,6 +702,8 @@ static void configs_that_akin_cannot_follow_are_refused(void)
         "{\"image_mean\": [0.5, 0.5, \"x\"]}",
         "{\"image_std\": [1, 1, 0]}",
         "{\"rescale_factor\": \"1/255\"}",
+        "{\"do_pad\": true, \"pad_size\": {\"height\": 9, \"width\": 9}}",
+        "{\"use_square_size\": true}",
         "{\"image_processor_type\": \"SiglipImageProcessor\"}",
     };
     for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++) {
@@ -788,6 +830,9 @@ int main(void)
     RUN(a_missing_config_means_the_defaults_of_the_family);
     RUN(configs_of_both_ages_say_the_same);
     RUN(every_value_of_a_config_counts);
+    RUN(what_a_config_leaves_out_is_its_class_s);
+    RUN(null_is_false_as_in_python);
+    RUN(a_number_may_be_told_to_be_both_sides);
     RUN(configs_that_akin_cannot_follow_are_refused);
     RUN(the_working_memory_is_used_again);
     akin_image_free(&image);

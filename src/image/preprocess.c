@@ -62,13 +62,14 @@ static const json_t *value_of(const struct config *config, const char *key)
     return json_is_null(value) ? NULL : value;
 }
 
+/* As in Python, null is false. */
 static akin_status read_bool(const struct config *config, const char *key,
                              bool *out)
 {
-    const json_t *value = value_of(config, key);
+    const json_t *value = json_object_get(config->json, key);
     if (!value)
         return AKIN_OK;
-    if (!json_is_boolean(value))
+    if (!json_is_boolean(value) && !json_is_null(value))
         return refuse(config, key, "is neither true nor false");
     *out = json_is_true(value);
     return AKIN_OK;
@@ -96,17 +97,26 @@ static akin_status read_sides(const struct config *config, const char *key,
     return status ? status : read_side(config, key, h, height);
 }
 
-/* A number or {"shortest_edge"}, or {"height", "width"}. */
+/* A number or {"shortest_edge"}, or {"height", "width"}; a number may be told
+ * to be both. */
 static akin_status read_size(const struct config *config,
                              struct akin__preprocess *p)
 {
+    bool square = false;
     const json_t *value = value_of(config, "size");
-    const json_t *shortest =
-        json_is_object(value) ? json_object_get(value, "shortest_edge") : value;
-    if (!value)
-        return AKIN_OK;
-    if (json_object_get(value, "longest_edge"))
+    const akin_status status = read_bool(config, "default_to_square", &square);
+    if (status || !value)
+        return status;
+    const json_t *longest = json_object_get(value, "longest_edge");
+    const json_t *shortest = square ? NULL : value;
+    if (json_is_object(value))
+        shortest = json_object_get(value, "shortest_edge");
+    if (longest && !json_is_null(longest))
         return refuse(config, "size", "has a longest_edge, which akin lacks");
+    if (json_is_object(value) &&
+        json_object_size(value) != (shortest ? 1u : 2u) + (longest ? 1u : 0u))
+        return refuse(config, "size",
+                      "is neither a shortest_edge alone nor height and width");
     if (shortest)
         return read_side(config, "size", shortest, &p->shortest_edge);
     p->shortest_edge = 0;
@@ -179,6 +189,21 @@ static akin_status read_factor(const struct config *config,
     return AKIN_OK;
 }
 
+/* What is rarely said, and changes what the model gets. */
+static akin_status check_others(const struct config *config)
+{
+    bool pad = false, square = false;
+    akin_status status = read_bool(config, "do_pad", &pad);
+    if (!status)
+        status = read_bool(config, "use_square_size", &square);
+    if (!status && pad && value_of(config, "pad_size"))
+        status =
+            refuse(config, "pad_size", "asks for padding, which akin lacks");
+    if (!status && square)
+        status = refuse(config, "use_square_size", "is true, which akin lacks");
+    return status;
+}
+
 /* Another processor may do other things with the same keys. */
 static akin_status check_type(const struct config *config)
 {
@@ -205,6 +230,7 @@ static akin_status read_all(const struct config *config,
         return akin__fail(config->err, AKIN_EMODEL, "%s: is no JSON object",
                           config->path);
     AKIN_TRY(check_type(config));
+    AKIN_TRY(check_others(config));
     AKIN_TRY(read_bool(config, "do_resize", &p->resize));
     AKIN_TRY(read_bool(config, "do_rescale", &p->rescale));
     AKIN_TRY(read_bool(config, "do_normalize", &p->normalize));
@@ -237,8 +263,10 @@ akin_status akin__preprocess_read(struct akin__preprocess *preprocess,
 {
     struct config config = {path, NULL, err};
     akin_status status = AKIN_OK;
-    defaults(preprocess, family);
-    if (akin__exists(path)) {
+    const bool there = akin__exists(path);
+    /* What a file leaves out is CLIP's in both classes of transformers. */
+    defaults(preprocess, there ? "clip" : family);
+    if (there) {
         status = akin__json_read(path, MAX_JSON, &config.json, err);
         if (!status)
             status = read_all(&config, preprocess);
