@@ -44,7 +44,7 @@ static void prepare(const akin_image *image)
     static struct akin__preprocess_scratch scratch;
     static float pixels[3 * 224 * 224];
     if (!preprocess.width &&
-        akin__preprocess_read(&preprocess, "/nonexistent", "clip", NULL))
+        akin__preprocess_read(&preprocess, NULL, "/nonexistent", "clip", NULL))
         abort();
     if (akin__preprocess_run(&preprocess, image, &scratch, pixels, NULL))
         abort();

@@ -55,7 +55,7 @@ static akin_status write_input(const akin_image *image, const char *mode,
     const char *config = strstr(mode, "FILE:");
     const int clip = config || strpbrk(mode, "Cc");
     akin_status status =
-        akin__preprocess_read(&p, config ? config + 5 : "/nonexistent",
+        akin__preprocess_read(&p, NULL, config ? config + 5 : "/nonexistent",
                               clip ? "clip" : "dinov2", err);
     if (status)
         return status;

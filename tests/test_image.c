@@ -581,7 +581,8 @@ static akin_status read_config(const char *json, const char *family)
     EXPECT(write(fd, json, strlen(json)) == (ssize_t)strlen(json));
     close(fd);
     memset(&err, 0, sizeof err);
-    const akin_status status = akin__preprocess_read(&made, path, family, &err);
+    const akin_status status =
+        akin__preprocess_read(&made, NULL, path, family, &err);
     unlink(path);
     return status;
 }
@@ -601,9 +602,11 @@ static void described_as(const char *want)
 
 static void a_missing_config_means_the_defaults_of_the_family(void)
 {
-    EXPECT_INT(akin__preprocess_read(&made, "/nonexistent", "clip", &err), 0);
+    EXPECT_INT(akin__preprocess_read(&made, NULL, "/nonexistent", "clip", &err),
+               0);
     described_as("input 224x224 shortest 224 filter 3" CLIP_NORM);
-    EXPECT_INT(akin__preprocess_read(&made, "/nonexistent", "dinov2", &err), 0);
+    EXPECT_INT(
+        akin__preprocess_read(&made, NULL, "/nonexistent", "dinov2", &err), 0);
     EXPECT_INT(made.shortest_edge, 256);
     EXPECT(made.mean[0] == 0.485 && made.std[2] == 0.225);
 }
@@ -653,6 +656,29 @@ static void what_a_config_leaves_out_is_its_class_s(void)
                            "dinov2"),
                0);
     described_as("input 224x224 shortest 224 filter 3" CLIP_NORM);
+}
+
+/* transformers 5 writes the whole processor; older files of that name say
+ * nothing of pictures. */
+static void a_whole_processor_goes_first(void)
+{
+    char whole[] = "/tmp/akin-whole-XXXXXX", part[] = "/tmp/akin-part-XXXXXX";
+    const int fd = mkstemp(whole), other = mkstemp(part);
+    EXPECT(write(other, "{\"size\": 9}", 11) == 11);
+    EXPECT(write(fd, "{\"processor_class\": \"x\"}", 24) == 24);
+    EXPECT_INT(akin__preprocess_read(&made, whole, part, "clip", &err), 0);
+    EXPECT_INT(made.shortest_edge, 9);
+    EXPECT(pwrite(fd, "{\"image_processor\": {\"size\": 8}}", 32, 0) == 32);
+    EXPECT_INT(akin__preprocess_read(&made, whole, part, "clip", &err), 0);
+    EXPECT_INT(made.shortest_edge, 8);
+    EXPECT(pwrite(fd, "{\"image_processor\": {\"size\": 0}}", 32, 0) == 32);
+    EXPECT_INT(akin__preprocess_read(&made, whole, part, "clip", &err),
+               AKIN_EMODEL);
+    EXPECT(strstr(err.message, whole) == err.message);
+    close(fd);
+    close(other);
+    unlink(whole);
+    unlink(part);
 }
 
 static void null_is_false_as_in_python(void)
@@ -718,7 +744,8 @@ static void the_working_memory_is_used_again(void)
     struct akin__preprocess_scratch scratch = {0};
     static float pixels[3 * 224 * 224];
     fresh();
-    EXPECT_INT(akin__preprocess_read(&made, "/nonexistent", "dinov2", &err), 0);
+    EXPECT_INT(
+        akin__preprocess_read(&made, NULL, "/nonexistent", "dinov2", &err), 0);
     EXPECT_INT(decode(file, make_jpeg(0)), AKIN_OK);
     EXPECT_INT(akin__preprocess_run(&made, &image, &scratch, pixels, &err), 0);
     const uint8_t *resize = scratch.resize.bytes,
@@ -831,6 +858,7 @@ int main(void)
     RUN(configs_of_both_ages_say_the_same);
     RUN(every_value_of_a_config_counts);
     RUN(what_a_config_leaves_out_is_its_class_s);
+    RUN(a_whole_processor_goes_first);
     RUN(null_is_false_as_in_python);
     RUN(a_number_may_be_told_to_be_both_sides);
     RUN(configs_that_akin_cannot_follow_are_refused);

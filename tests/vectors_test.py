@@ -6,6 +6,7 @@ wrong within that.
 """
 import json
 import os
+import shutil
 import tempfile
 import unittest
 
@@ -49,6 +50,24 @@ class Vectors(unittest.TestCase):
     def test_pool_patches_leaves_out_the_registers(self):
         self.check(support.tiny('tiny-dinov2-registers'),
                    support.pictures()[:2], '--pool', 'patches', pool='patches')
+
+    def test_the_processor_of_transformers_5_says_what_a_model_sees(self):
+        """One file for all, its pictures' part under image_processor."""
+        with tempfile.TemporaryDirectory() as folder:
+            shutil.copytree(support.tiny('tiny-dinov2'), folder,
+                            dirs_exist_ok=True)
+            part = os.path.join(folder, 'preprocessor_config.json')
+            whole = os.path.join(folder, 'processor_config.json')
+            with open(part, encoding='utf-8') as f:
+                processor = json.load(f)
+            processor.update(image_mean=[0.5, 0.5, 0.5], size=dict(
+                shortest_edge=300))
+            make_tiny.write_json(part, processor)
+            want = embed(folder, support.pictures())
+            make_tiny.write_json(whole, dict(image_processor=processor))
+            os.remove(part)
+            self.assertEqual(embed(folder, support.pictures()).tobytes(),
+                             want.tobytes())
 
 
 TEXTS = ["the cat and the dog", "", "a photo of a red apple", "caf\u00e9!!!!",

@@ -8,6 +8,7 @@
 
 #include "akin.h"
 #include "base/error.h"
+#include "base/file.h"
 #include "base/hash.h"
 #include "base/memory.h"
 #include "base/precision.h"
@@ -97,9 +98,15 @@ static akin_status read_preprocess(akin_model *model,
                                    akin_error *err)
 {
     char *path = akin__weights_file(&model->place, "preprocessor_config.json");
-    const akin_status status = akin__preprocess_read(&model->preprocess, path,
-                                                     family_name(config), err);
+    /* It goes before the other, so only beside the weights. */
+    char *whole = akin__join(model->place.folder, "processor_config.json");
+    const akin_status status =
+        whole ? akin__preprocess_read(&model->preprocess, whole, path,
+                                      family_name(config), err)
+              : akin__fail(err, AKIN_ENOMEM, "%s: no memory",
+                           model->place.folder);
     akin__free(path);
+    akin__free(whole);
     return status;
 }
 

@@ -1,9 +1,10 @@
 /*
  * Preprocess: what preprocessor_config.json says, and doing it.
  *
- * The file comes in two ages. Old ones (openai/clip-vit-base-patch32) have
+ * The file comes in three ages. The oldest (openai/clip-vit-base-patch32) have
  * plain numbers for size (the shortest edge) and crop_size (a square), and say
- * nothing of rescaling. Arithmetic is transformers': a byte becomes a double,
+ * nothing of rescaling; the latest is a part of processor_config.json.
+ * Arithmetic is transformers': a byte becomes a double,
  * is multiplied, rounded to float, and normalised in float; there are 256
  * bytes, so it is done once, when the file is read.
  */
@@ -20,7 +21,7 @@ enum { MAX_SIDE = 8192, MAX_JSON = 1 << 20 };
 
 struct config {
     const char *path;
-    json_t *json;
+    const json_t *json;
     akin_error *err;
 };
 
@@ -257,21 +258,40 @@ static void fill_values(struct akin__preprocess *p)
         }
 }
 
+/* The object that says it, in *root, which the caller owns; config->json stays
+ * NULL where no file does. */
+static akin_status find_config(struct config *config, const char *whole,
+                               const char *path, json_t **root)
+{
+    akin_status status = AKIN_OK;
+    if (whole && akin__exists(whole)) {
+        status = akin__json_read(whole, MAX_JSON, root, config->err);
+        config->json = json_object_get(*root, "image_processor");
+        if (status || config->json) {
+            config->path = whole;
+            return status;
+        }
+        json_decref(*root);
+        *root = NULL;
+    }
+    if (akin__exists(path))
+        status = akin__json_read(path, MAX_JSON, root, config->err);
+    config->json = *root;
+    return status;
+}
+
 akin_status akin__preprocess_read(struct akin__preprocess *preprocess,
-                                  const char *path, const char *family,
-                                  akin_error *err)
+                                  const char *whole, const char *path,
+                                  const char *family, akin_error *err)
 {
     struct config config = {path, NULL, err};
-    akin_status status = AKIN_OK;
-    const bool there = akin__exists(path);
+    json_t *root = NULL;
+    akin_status status = find_config(&config, whole, path, &root);
     /* What a file leaves out is CLIP's in both classes of transformers. */
-    defaults(preprocess, there ? "clip" : family);
-    if (there) {
-        status = akin__json_read(path, MAX_JSON, &config.json, err);
-        if (!status)
-            status = read_all(&config, preprocess);
-        json_decref(config.json);
-    }
+    defaults(preprocess, config.json ? "clip" : family);
+    if (!status && config.json)
+        status = read_all(&config, preprocess);
+    json_decref(root);
     fill_values(preprocess);
     return status;
 }

@@ -25,13 +25,15 @@ struct akin__preprocess {
 };
 
 /*
- * Read `path`, preprocessor_config.json of either age; where there is no such
- * file, what `family` ("clip" or "dinov2") does. AKIN_EMODEL for what akin
- * cannot do as asked, with the path.
+ * Read `whole`, a processor_config.json that has an image_processor, as
+ * transformers 5 writes it, else `path`, preprocessor_config.json of either
+ * age; where there is no such file, what `family` ("clip" or "dinov2") does.
+ * `whole` may be NULL. AKIN_EMODEL for what akin cannot do as asked, with the
+ * path.
  */
 akin_status akin__preprocess_read(struct akin__preprocess *preprocess,
-                                  const char *path, const char *family,
-                                  akin_error *err);
+                                  const char *whole, const char *path,
+                                  const char *family, akin_error *err);
 
 /* Every value that decides a pixel, the same text for the same result. */
 void akin__preprocess_describe(const struct akin__preprocess *preprocess,

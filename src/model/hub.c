@@ -26,6 +26,7 @@ static const struct {
     const char *file;
     bool clip; /* of CLIP's tokenizer */
 } optional[] = {{"preprocessor_config.json", false},
+                {"processor_config.json", false},
                 {"vocab.json", true},
                 {"merges.txt", true},
                 {"tokenizer.json", true},

@@ -247,10 +247,13 @@ static akin_status check_all(struct check *check,
                              const struct akin__weights_place *place,
                              akin_error *err)
 {
-    static const char *const small[] = {
-        "config.json",    "preprocessor_config.json",
-        "vocab.json",     "merges.txt",
-        "tokenizer.json", "model.safetensors.index.json"};
+    static const char *const small[] = {"config.json",
+                                        "preprocessor_config.json",
+                                        "processor_config.json",
+                                        "vocab.json",
+                                        "merges.txt",
+                                        "tokenizer.json",
+                                        "model.safetensors.index.json"};
     struct akin__names files;
     akin_status status = akin__weights_names(place, &files, err);
     if (status)
