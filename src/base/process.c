@@ -161,7 +161,9 @@ enum akin__heard akin__process_hear(const struct akin__process *process,
     } while (ready < 0 && errno == EINTR);
     if (ready == 0)
         return AKIN__SILENT;
-    return recv(process->socket, message, bytes, MSG_TRUNC) == (ssize_t)bytes
+    /* Not to wait once more for what poll could not tell of. */
+    return recv(process->socket, message, bytes, MSG_TRUNC | MSG_DONTWAIT) ==
+                   (ssize_t)bytes
                ? AKIN__HEARD
                : AKIN__GONE;
 }
