@@ -39,6 +39,10 @@ static void a_message_is_one_line_of_utf8(void)
     akin_error err;
     akin__fail(&err, AKIN_EIO, "a\nb\t%s\xff \xc3\xa9", "\x1b[0m");
     EXPECT_STR(err.message, "a\\x0ab\\x09\\x1b[0m\\xff \xc3\xa9");
+    akin__fail(&err, AKIN_EIO,
+               "\xc2\x9b"
+               "31m \xc2\x85 \xc2\xa0");
+    EXPECT_STR(err.message, "\\xc2\\x9b31m \\xc2\\x85 \xc2\xa0");
 }
 
 static void a_long_message_is_cut_between_characters(void)

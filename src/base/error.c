@@ -24,6 +24,8 @@ static size_t printable_run(const char *text)
     const unsigned char c = (unsigned char)*text;
     if (c < 0x80)
         return c >= 0x20 && c != 0x7f;
+    if (c == 0xc2 && (unsigned char)text[1] < 0xa0)
+        return 0; /* U+0080 .. U+009F: terminals may obey them */
     return akin__utf8_length(text, strlen(text));
 }
 
