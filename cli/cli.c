@@ -78,13 +78,22 @@ int cli_print_text(struct akin__text *text)
     return code;
 }
 
+static int unwritten; /* errno of the first flush that failed */
+
+void cli_flush(void)
+{
+    if (fflush(stdout) != 0 && !unwritten)
+        unwritten = errno;
+}
+
 int cli_finish(int code)
 {
-    const int earlier = ferror(stdout);
-    if (fflush(stdout) == 0 && !earlier)
+    cli_flush();
+    if (!unwritten && !ferror(stdout))
         return code;
     /* Who closed the pipe has read enough and needs no message. */
-    if (errno != EPIPE)
-        cli_say("the results could not be written: %s", strerror(errno));
+    if (unwritten != EPIPE)
+        cli_say("the results could not be written%s%s", unwritten ? ": " : "",
+                unwritten ? strerror(unwritten) : "");
     return CLI_SYSTEM;
 }

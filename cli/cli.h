@@ -44,6 +44,9 @@ struct akin__text;
 /* Print `text`, freed then; failed: memory is short. An exit code. */
 int cli_print_text(struct akin__text *text);
 
+/* Write out what stdout holds; cli_finish tells what could not be. */
+void cli_flush(void);
+
 /* Write out what is left of stdout: `code`, or CLI_SYSTEM when the results
  * did not all arrive. */
 int cli_finish(int code);

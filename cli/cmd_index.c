@@ -192,7 +192,7 @@ static void updated(void *context, const akin_index_report *report)
     u->report = *report;
     if (print_report(u))
         u->out_of_memory = 1;
-    fflush(stdout);
+    cli_flush();
     memset(&u->meter, 0, sizeof u->meter);
     open_lists(u);
 }

@@ -124,7 +124,7 @@ static int label_picture(void *context, const struct cli_picture *picture)
             return cli_fail(ABOUT_MODEL, &err);
         code = tell(l, picture->path, m, l->best);
     }
-    fflush(stdout);
+    cli_flush();
     return code;
 }
 
@@ -145,7 +145,7 @@ static int label_rows(struct label *l)
         akin__free(l->file[i]);
     }
     l->waiting = 0;
-    fflush(stdout);
+    cli_flush();
     if (!code)
         cli_meter_show(&l->meter, "pictures", l->told, l->whole);
     return code;

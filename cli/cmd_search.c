@@ -183,7 +183,7 @@ static int tell(struct search *s, size_t number)
     if (!code)
         code = s->values->json ? print_json(&answers)
                                : print_table(s, query, &answers);
-    fflush(stdout);
+    cli_flush();
     s->told++;
     return code;
 }

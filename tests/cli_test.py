@@ -932,9 +932,12 @@ class Terminal(Case):
 
 class Streams(Case):
     def test_results_that_cannot_be_written_are_noticed(self):
+        photo = self.photo('wide.jpg')
+        index = self.path('x.akin')
+        self.akin('index', photo, '-i', index, '--model', CLIP)
         with open('/dev/full', 'w') as full:
-            for args in (['--help'], ['embed', self.photo('wide.jpg'),
-                                      '--model', CLIP]):
+            for args in (['--help'], ['embed', photo, '--model', CLIP],
+                         ['search', photo, '-i', index]):
                 done = subprocess.run([AKIN, *args], stdout=full,
                                       stderr=subprocess.PIPE, text=True)
                 self.assertEqual(done.returncode, 5)
