@@ -342,6 +342,8 @@ class Filters(Case):
                     for model in said['models']]
             self.assertTrue(any(len(w) < 12 for w in want))
             self.assertEqual(self.names('-k', '50', option, str(limit)), want)
+        self.assertEqual(self.names('-k', '50', '--min-score', '100%'),
+                         [['made-03.jpg']] * 2)
         self.assertEqual(self.names('-k', '50', '--min-score', '90%'),
                          self.names('-k', '50', '--min-score', '0.9'))
 

@@ -139,10 +139,11 @@ static akin_status add_live(const struct ask *ask,
     return status;
 }
 
-/* Whether an answer is good enough, the best one having cosine `best`. */
+/* Whether an answer is good enough, the best one having cosine `best`. Rows are
+ * float32, so a picture's cosine with itself may be a little below 1. */
 static bool is_wanted(const akin_search_options *o, double cosine, double best)
 {
-    return akin_score(cosine) >= o->min_score &&
+    return akin_score(cosine) >= o->min_score - 1e-6 &&
            (o->cut <= 0 || best <= 0 || cosine >= o->cut * best);
 }
 
