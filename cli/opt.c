@@ -13,7 +13,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "base/memory.h"
+#include "base/suffix.h"
 #include "cli.h"
 #include "range.h"
 
@@ -561,6 +563,19 @@ static int parse(const struct cli_command *command, int argc, char **argv,
     return code;
 }
 
+/* A word too few before the file to write, and it is somebody's photo. */
+static int spare_pictures(const struct cli_values *values)
+{
+    const char *const written[] = {values->output, values->html};
+    struct stat st;
+    for (size_t i = 0; i < 2; i++)
+        if (written[i] && akin__image_suffix(written[i]) &&
+            !akin__stat(written[i], &st, NULL) && S_ISREG(st.st_mode))
+            return cli_wrong(values, "%s is a picture and would be lost",
+                             written[i]);
+    return 0;
+}
+
 static int run(const char *above, const struct cli_command *command, int argc,
                char **argv, struct cli_values *values)
 {
@@ -578,7 +593,8 @@ static int run(const char *above, const struct cli_command *command, int argc,
     if (!any && values->words > command->most)
         return cli_wrong(values, "one word too many: %s",
                          values->word[command->most]);
-    return command->run(values);
+    const int spared = spare_pictures(values);
+    return spared ? spared : command->run(values);
 }
 
 int cli_dispatch(const char *above, const struct cli_command *const *table,

@@ -724,6 +724,15 @@ class Embed(Case):
         self.assertEqual(done.stderr, 'akin: nowhere/x.jsonl: cannot be '
                                       'written: No such file or directory\n')
 
+    def test_no_photo_is_written_over(self):
+        with open(self.path(self.names[0]), 'rb') as f:
+            before = f.read()
+        self.akin('embed', self.names[1], '--model', CLIP, '--format', 'npy',
+                  '-o', self.names[0], code=2)
+        self.akin('search', self.names[1], '--html', self.names[0], code=2)
+        with open(self.path(self.names[0]), 'rb') as f:
+            self.assertEqual(f.read(), before)
+
     def test_lines_go_to_a_file_as_well(self):
         self.akin('embed', self.names[0], '--model', CLIP, '-o', 'out.jsonl')
         with open(self.path('out.jsonl')) as f:
