@@ -128,10 +128,10 @@ typedef struct akin_image_info {
 } akin_image_info;
 
 /*
- * Decode the first picture in `bytes` [count] to upright RGB, as transformers'
- * Pillow processors see it: alpha dropped, palette applied, 16-bit grey clipped
- * to 255, other 16-bit samples' high byte, CMYK as Adobe writes it, no ICC
- * profile applied. The format is read from the bytes.
+ * Decode the first picture in `bytes` [count] to upright RGB, as Pillow's
+ * convert("RGB") gives it to transformers: alpha dropped, palette applied,
+ * 16-bit grey clipped to 255, other 16-bit samples' high byte, CMYK as Adobe
+ * writes it, no ICC profile applied. The format is read from the bytes.
  * On success the caller owns *image. `info` may be NULL.
  * Errors: AKIN_ENOTIMAGE, AKIN_EFORMAT, AKIN_ELIMIT, AKIN_ENOMEM.
  * Threads: no state is shared; any number of calls at a time.
