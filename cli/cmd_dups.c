@@ -14,6 +14,7 @@
 #include "cli.h"
 #include "commands.h"
 #include "index.h"
+#include "models.h"
 #include "terminal.h"
 #include "view/html.h"
 #include "view/json.h"
@@ -353,9 +354,12 @@ static int close_page(struct dups *d, int code)
 
 static int find(struct dups *d)
 {
+    const char *names[CLI_MODELS];
+    for (size_t m = 0; m < d->values->models; m++)
+        names[m] = cli_models_entry(&d->about, d->values->model[m]);
     const akin_dups_options options = {
         .size = sizeof options,
-        .model = d->values->model,
+        .model = names,
         .models = d->values->models,
         .threshold = d->values->threshold,
         .threads = (int)d->values->threads,

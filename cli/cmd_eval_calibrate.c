@@ -15,6 +15,7 @@
 #include "cli.h"
 #include "commands.h"
 #include "index.h"
+#include "models.h"
 #include "terminal.h"
 #include "view/json.h"
 #include "view/table.h"
@@ -207,8 +208,9 @@ static int calibrate(struct calibrate *c)
         code = check_models(c);
     const size_t models = values->models ? values->models : c->info.models;
     for (size_t m = 0; m < models && !code; m++)
-        code = calibrate_model(c, values->models ? values->model[m]
-                                                 : c->info.model[m].name);
+        code = calibrate_model(
+            c, values->models ? cli_models_entry(&c->info, values->model[m])
+                              : c->info.model[m].name);
     return code;
 }
 

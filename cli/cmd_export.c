@@ -7,6 +7,7 @@
 #include "cli.h"
 #include "commands.h"
 #include "index.h"
+#include "models.h"
 #include "terminal.h"
 #include "view/json.h"
 #include "view/meter.h"
@@ -67,7 +68,7 @@ static int check_target(const struct cli_values *values, size_t format)
 static int find_model(const struct cli_values *values, const char *path,
                       const akin_index_info *info, const char **model)
 {
-    *model = values->models ? values->model[0] : NULL;
+    *model = values->models ? cli_models_entry(info, values->model[0]) : NULL;
     if (*model)
         return 0;
     if (info->models == 1)

@@ -361,6 +361,12 @@ static const akin_index_model *find_entry(const akin_index_info *info,
     return NULL;
 }
 
+const char *cli_models_entry(const akin_index_info *info, const char *given)
+{
+    const akin_index_model *entry = find_entry(info, given);
+    return entry ? entry->name : given;
+}
+
 static int no_entry(const char *path, const akin_index_info *info,
                     const char *name)
 {

@@ -44,6 +44,10 @@ int cli_models_open_texts(struct cli_models *models,
 int cli_models_open_both(struct cli_models *models,
                          const struct cli_values *values);
 
+/* What the index calls the model that --model `given` means: a name of its own,
+ * or a folder that ends in one; else `given`. */
+const char *cli_models_entry(const akin_index_info *info, const char *given);
+
 /*
  * Open models for the index at `path`: those that --model names, or all it
  * has, with what the index remembers of them. With `adding` a model that the

@@ -839,6 +839,11 @@ class Export(Case):
         self.akin('export', 'x.akin', '--model', 'clip', '--format', 'npy',
                   '-o', 'out.npy', code=4)
 
+    def test_a_model_may_be_named_by_its_folder(self):
+        self.akin('export', 'x.akin', '--format', 'npy', '-o', 'out.npy',
+                  '--model', CLIP + '/')
+        self.akin('dups', '-i', 'x.akin', '--model', CLIP, code=1)  # no copies
+
     def test_a_folder_that_is_not_there_is_system_trouble(self):
         self.akin('export', 'x.akin', '--model', 'tiny-clip', '--format',
                   'npy', '-o', 'nowhere/out.npy', code=5)
