@@ -14,6 +14,7 @@
 #include "cli.h"
 #include "commands.h"
 #include "eval_run.h"
+#include "index.h"
 #include "view/json_eval.h"
 
 static int show(void *context, const char *what, uint64_t done, uint64_t whole)
@@ -118,21 +119,15 @@ out:
 /* ---------------------------------------------------------------- embed -- */
 
 /* The index of the run and its models, as akin index opens them. */
-static int open_index(struct eval_run *run, const char *path, bool fresh)
+static int open_index(struct eval_run *run, const char *path, bool *fresh)
 {
     akin_index_info info = {0};
-    akin_error err;
-    akin_status status = AKIN_OK;
-    if (!fresh)
-        status = akin_index_open(&run->index, path, AKIN_INDEX_WRITE, &err);
-    if (!fresh && !status)
-        status = akin_index_describe(run->index, &info, &err);
-    if (status)
-        return cli_fail(ABOUT_INDEX, &err);
-    int code = cli_models_open_for(&run->open, run->values, path, &info, true);
-    if (!code && fresh &&
-        akin_index_open(&run->index, path, AKIN_INDEX_CREATE, &err))
-        code = cli_fail(ABOUT_INDEX, &err);
+    int code = cli_index_open_as(path, AKIN_INDEX_WRITE, &run->index, &info);
+    *fresh = !run->index;
+    if (!code)
+        code = cli_models_open_for(&run->open, run->values, path, &info, true);
+    if (!code && *fresh)
+        code = cli_index_open_as(path, AKIN_INDEX_CREATE, &run->index, &info);
     return code;
 }
 
@@ -226,8 +221,8 @@ static int take_model(struct eval_run *run, const char *name, size_t dim)
 static int measure_pictures(struct eval_run *run)
 {
     char *path = akin__join(run->folder, "vectors.akin");
-    const bool fresh = path && !akin__exists(path);
-    int code = path ? open_index(run, path, fresh) : cli_no_memory();
+    bool fresh;
+    int code = path ? open_index(run, path, &fresh) : cli_no_memory();
     if (!code)
         code = embed(run, fresh);
     for (size_t m = 0; m < run->open.count && !code; m++)

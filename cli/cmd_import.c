@@ -4,7 +4,6 @@
  */
 #include <stdio.h>
 
-#include "base/file.h"
 #include "base/memory.h"
 #include "cli.h"
 #include "commands.h"
@@ -28,16 +27,6 @@ static int show(void *context, const char *what, uint64_t done, uint64_t whole)
     struct import *m = context;
     cli_meter_show(&m->meter, what, done, whole);
     return cli_stopped();
-}
-
-static int open_index(struct import *m, akin_index_mode mode,
-                      akin_index_info *info)
-{
-    akin_error err;
-    akin_status status = akin_index_open(&m->index, m->path, mode, &err);
-    if (!status)
-        status = akin_index_describe(m->index, info, &err);
-    return status ? cli_fail(ABOUT_INDEX, &err) : 0;
 }
 
 /* One that --model names, or the only one that the index has. */
@@ -117,17 +106,17 @@ static int run(const struct cli_values *values)
     struct import m = {.values = values};
     akin_index_info info = {0};
     int code = cli_index_path(values->index, 1, &m.path);
-    const bool there = !code && akin__exists(m.path);
-    if (!code && there)
-        code = open_index(&m, AKIN_INDEX_WRITE, &info);
+    if (!code)
+        code = cli_index_open_as(m.path, AKIN_INDEX_WRITE, &m.index, &info);
     if (!code)
         code = open_model(&m, &info);
     cli_catch_stop();
     /* A new index is made only for a file that will do. */
+    const bool there = m.index != NULL;
     if (!code && !there)
         code = import(&m);
     if (!code && !there)
-        code = open_index(&m, AKIN_INDEX_CREATE, &info);
+        code = cli_index_open_as(m.path, AKIN_INDEX_CREATE, &m.index, &info);
     if (!code)
         code = import(&m);
     if (!code)

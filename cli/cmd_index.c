@@ -72,29 +72,18 @@ static int check_roots(const struct cli_values *values)
     return CLI_NO_INPUT;
 }
 
-static int open_index(struct update *u, akin_index_mode mode,
-                      akin_index_info *info)
-{
-    akin_error err;
-    akin_status status = akin_index_open(&u->index, u->path, mode, &err);
-    if (!status)
-        status = akin_index_describe(u->index, info, &err);
-    return status ? cli_fail(ABOUT_INDEX, &err) : 0;
-}
-
 /* A new index is made only once there are models for it. */
 static int open_all(struct update *u)
 {
     akin_index_info info = {0};
-    const bool there = akin__exists(u->path);
     /* Who watches waits until nobody else writes. */
     const akin_index_mode mode =
         u->values->watch ? AKIN_INDEX_READ : AKIN_INDEX_WRITE;
-    int code = there ? open_index(u, mode, &info) : 0;
+    int code = cli_index_open_as(u->path, mode, &u->index, &info);
     if (!code)
         code = cli_models_open_for(&u->models, u->values, u->path, &info, true);
-    if (!code && !there)
-        code = open_index(u, AKIN_INDEX_CREATE, &info);
+    if (!code && !u->index)
+        code = cli_index_open_as(u->path, AKIN_INDEX_CREATE, &u->index, &info);
     return code;
 }
 

@@ -64,6 +64,18 @@ int cli_index_open(const char *given, char **path, akin_index **index,
     return status ? cli_fail(ABOUT_INDEX, &err) : 0;
 }
 
+int cli_index_open_as(const char *path, akin_index_mode mode,
+                      akin_index **index, akin_index_info *info)
+{
+    akin_error err;
+    akin_status status = akin_index_open(index, path, mode, &err);
+    if (status == AKIN_ENOTFOUND && mode != AKIN_INDEX_CREATE)
+        return 0;
+    if (!status)
+        status = akin_index_describe(*index, info, &err);
+    return status ? cli_fail(ABOUT_INDEX, &err) : 0;
+}
+
 int cli_certainty(akin_index *index, const char *model,
                   akin_certainty **certainty)
 {

@@ -15,6 +15,11 @@ int cli_index_path(const char *given, int make, char **path);
 int cli_index_open(const char *given, char **path, akin_index **index,
                    akin_index_info *info);
 
+/* Open the one at `path`; *index is NULL, and that no failure, where there is
+ * none that was made to the end, unless it is to be made. */
+int cli_index_open_as(const char *path, akin_index_mode mode,
+                      akin_index **index, akin_index_info *info);
+
 /* What the index knows of how certain the model's answers are, into *certainty
  * (akin__free it), NULL where that is nothing; an exit code. */
 int cli_certainty(akin_index *index, const char *model,

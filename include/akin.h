@@ -487,8 +487,10 @@ typedef enum akin_index_mode {
 
 /*
  * Open the index folder at `path`.
- * Errors: AKIN_ENOTFOUND, AKIN_EINDEX (not an index, or of a newer version),
- * AKIN_ECORRUPT, AKIN_ELOCKED (names the holder's host and pid), AKIN_EIO.
+ * Errors: AKIN_ENOTFOUND (none is there, or one that was begun and not
+ * finished, which AKIN_INDEX_CREATE makes), AKIN_EINDEX (not an index, or of a
+ * newer version), AKIN_ECORRUPT, AKIN_ELOCKED (names the holder's host and
+ * pid), AKIN_EIO.
  * What writes is refused by AKIN_EUSAGE where it was opened for reading.
  * Threads: the handle is locked internally; calls may come from any thread.
  */

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """The commands as a user meets them: what they print, and how they end."""
 import base64
+import fcntl
 import html.parser
 import io
 import json
@@ -241,6 +242,32 @@ class Index(Case):
         done = akin('index', '.', '--json', cwd=self.photos)
         self.assertEqual(json.loads(done.stdout)['unchanged'], self.count)
         self.assertFalse(os.path.exists(self.photo('photos.akin')))
+
+    def test_what_was_begun_and_not_finished_is_made(self):
+        for file in None, 'lock', 'catalog.db':
+            os.mkdir(self.path('x.akin'))
+            if file:
+                self.write(f'x.akin/{file}', b'')
+            for args in ('info', 'x.akin'), ('verify', 'x.akin'), \
+                    ('search', self.photo('tall.jpg'), '-i', 'x.akin'), \
+                    ('index', 'photos', '-i', 'x.akin', '--forget'):
+                said = self.akin(*args, code=4).stderr
+                self.assertIn('begun and not finished; `akin index FOLDER` '
+                              'makes it', said)
+            self.assertEqual(self.index()['added'], self.count)
+            shutil.rmtree(self.path('x.akin'))
+
+    def test_who_makes_it_at_the_moment_is_named(self):
+        os.mkdir(self.path('x.akin'))
+        self.write('x.akin/lock', b'pid 7 on host other\n')
+        with open(self.path('x.akin/lock'), encoding='utf-8') as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            for _ in 'without a catalog', 'with an empty one':
+                said = self.akin('index', 'photos', '-i', 'x.akin', '--model',
+                                 CLIP, code=4).stderr
+                self.assertIn('x.akin: being written by pid 7 on host other',
+                              said)
+                self.write('x.akin/catalog.db', b'')
 
     def test_a_model_can_be_added_later(self):
         self.json('index', 'photos', '-i', 'x.akin', '--model', CLIP)

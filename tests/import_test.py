@@ -88,6 +88,7 @@ class Import(Case):
     # ------------------------------------------------------- an article's --
 
     def test_an_articles_index_is_searched_by_a_picture(self):
+        os.mkdir(self.path('x.akin'))  # begun and not finished: it is made
         said = self.bring(self.faiss_file(self.rows))
         self.assertEqual((said['rows'], said['added'], said['missing']),
                          (6, 6, 0))

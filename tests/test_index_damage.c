@@ -169,7 +169,7 @@ static void free_states(struct states *states)
 static int is_after(const struct states *states, int done)
 {
     char *now = state();
-    int fits = done == 0 && strncmp(now, "! -9", 4) == 0;
+    int fits = done == 0 && strncmp(now, "! -4", 4) == 0;
     for (int i = done; i <= done + 1 && i < states->count; i++)
         fits |= strcmp(now, states->text[i]) == 0;
     if (!fits)

@@ -53,28 +53,56 @@ static void a_photo_is_no_index(void)
 static void a_folder_with_other_things_in_it_is_left_alone(void)
 {
     run("mkdir d && echo > d/photo.jpg");
-    EXPECT_INT(refusal("d", AKIN_INDEX_READ), AKIN_EINDEX);
-    EXPECT(says("d", ": is a folder, but not an akin index"));
-    EXPECT_INT(refusal("d", AKIN_INDEX_WRITE), AKIN_EINDEX);
-    EXPECT_INT(refusal("d", AKIN_INDEX_CREATE), AKIN_EINDEX);
-    EXPECT(says("d", ": is not an akin index but a folder with photo.jpg in "
-                     "it; name another"));
-    run("test \"$(ls -A d)\" = photo.jpg");
+    for (int empty = 0; empty <= 1; empty++) {
+        for (int mode = AKIN_INDEX_READ; mode <= AKIN_INDEX_CREATE; mode++) {
+            EXPECT_INT(refusal("d", (akin_index_mode)mode), AKIN_EINDEX);
+            EXPECT(says("d", ": is not an akin index but a folder with "
+                             "photo.jpg in it; name another"));
+        }
+        run("test \"$(ls -A d | grep -v catalog.db)\" = photo.jpg");
+        run("touch d/catalog.db");
+    }
     clean();
 }
 
-static void an_empty_folder_becomes_an_index(void)
+static void what_was_begun_is_said_so_and_becomes_an_index(void)
 {
-    run("mkdir d");
-    EXPECT_INT(refusal("d", AKIN_INDEX_READ), AKIN_EINDEX);
-    EXPECT_INT(refusal("d", AKIN_INDEX_CREATE), AKIN_OK);
-    EXPECT_INT(refusal("d", AKIN_INDEX_READ), AKIN_OK);
-    run("mkdir half && touch half/catalog.db"); /* its maker was stopped */
-    EXPECT_INT(refusal("half", AKIN_INDEX_READ), AKIN_EINDEX);
-    EXPECT(says("half", ": is not an akin index"));
-    EXPECT_INT(refusal("half", AKIN_INDEX_CREATE), AKIN_OK);
-    EXPECT_INT(refusal("half", AKIN_INDEX_READ), AKIN_OK);
+    static const char *const begun[] = {
+        "mkdir x.akin", "mkdir x.akin && touch x.akin/lock",
+        "mkdir x.akin && touch x.akin/catalog.db",
+        "mkdir x.akin && touch x.akin/catalog.db x.akin/catalog.db-journal"};
+    for (size_t i = 0; i < sizeof begun / sizeof *begun; i++) {
+        run(begun[i]);
+        for (int mode = AKIN_INDEX_READ; mode <= AKIN_INDEX_WRITE; mode++) {
+            EXPECT_INT(refusal("x.akin", (akin_index_mode)mode),
+                       AKIN_ENOTFOUND);
+            EXPECT(says("x.akin", ": is an index that was begun and not "
+                                  "finished; `akin index FOLDER` makes it, or "
+                                  "delete it"));
+        }
+        EXPECT_INT(refusal("x.akin", AKIN_INDEX_CREATE), AKIN_OK);
+        EXPECT_INT(refusal("x.akin", AKIN_INDEX_READ), AKIN_OK);
+        clean();
+    }
     EXPECT_INT(refusal("new/inner/x.akin", AKIN_INDEX_CREATE), AKIN_OK);
+    clean();
+}
+
+static void rows_without_a_catalog_are_no_beginning(void)
+{
+    akin_index *index = make_index();
+    akin_index_close(&index);
+    run("rm x.akin/catalog.db && cp -r x.akin before");
+    for (int empty = 0; empty <= 1; empty++) {
+        for (int mode = AKIN_INDEX_READ; mode <= AKIN_INDEX_CREATE; mode++) {
+            EXPECT_INT(refusal("x.akin", (akin_index_mode)mode), AKIN_ECORRUPT);
+            EXPECT(says("x.akin", ": its catalog.db is lost; restore the "
+                                  "folder from a copy, or delete it and index "
+                                  "again"));
+        }
+        run("diff -r x.akin before");
+        run("touch x.akin/catalog.db before/catalog.db");
+    }
     clean();
 }
 
@@ -516,7 +544,8 @@ int main(void)
     RUN(an_index_that_is_not_there_names_the_command_that_makes_it);
     RUN(a_photo_is_no_index);
     RUN(a_folder_with_other_things_in_it_is_left_alone);
-    RUN(an_empty_folder_becomes_an_index);
+    RUN(what_was_begun_is_said_so_and_becomes_an_index);
+    RUN(rows_without_a_catalog_are_no_beginning);
     RUN(another_programs_catalog_is_left_alone);
     RUN(an_index_of_a_newer_version_is_told_apart);
     RUN(a_path_too_long_for_sqlite_is_refused);

@@ -42,7 +42,7 @@ static char *state_of(const char *path)
     akin_index_info info;
     struct akin__text text = {0};
     akin_status status = akin_index_open(&index, path, AKIN_INDEX_READ, &err);
-    if (status == AKIN_ENOTFOUND || status == AKIN_EINDEX)
+    if (status == AKIN_ENOTFOUND)
         return akin__strdup("-");
     if (!status)
         status = akin_index_count(index, &info, &err);
@@ -344,7 +344,7 @@ static int commits_in(const char *path)
 {
     akin_check_report report;
     const akin_status status = akin_index_verify(path, NULL, &report, &err);
-    if (status == AKIN_ENOTFOUND || status == AKIN_EINDEX)
+    if (status == AKIN_ENOTFOUND)
         return 0;
     if (status || report.pictures % BATCH || report.rows != report.pictures)
         return -1;

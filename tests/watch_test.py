@@ -174,6 +174,7 @@ class Watch(Watched):
         self.assertEqual(self.known(), self.files())
 
     def scene_another_writer_is_waited_for(self):
+        os.mkdir(self.path('x.akin'))  # begun and not finished: it is made
         self.begin('photos', 'other')
         self.assertEqual(self.index('photos'), {'unchanged': 8, 'embedded': 0})
         with open(self.path('x.akin/lock'), encoding='utf-8') as lock:

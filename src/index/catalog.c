@@ -381,6 +381,14 @@ static akin_status bring_up(struct akin__catalog *c,
                          err);
 }
 
+akin_status akin__catalog_begun(const char *shown, akin_error *err)
+{
+    return akin__fail(err, AKIN_ENOTFOUND,
+                      "%s: is an index that was begun and not finished; "
+                      "`akin index FOLDER` makes it, or delete it",
+                      shown);
+}
+
 static akin_status check_identity(struct akin__catalog *c,
                                   enum akin__catalog_mode mode, akin_error *err)
 {
@@ -390,8 +398,9 @@ static akin_status check_identity(struct akin__catalog *c,
     AKIN_TRY(akin__sql_number(c, &version, err, "PRAGMA user_version"));
     AKIN_TRY(akin__sql_number(c, &tables_there, err,
                               "SELECT count(*) FROM sqlite_schema"));
-    if (mode == AKIN__CATALOG_CREATE && application == 0 && version == 0 &&
-        tables_there == 0) {
+    if (application == 0 && version == 0 && tables_there == 0) {
+        if (mode != AKIN__CATALOG_CREATE)
+            return akin__catalog_begun(c->shown, err);
         AKIN_TRY(make_tables(c, err));
         version = AKIN__INDEX_VERSION;
     } else if (application != APPLICATION_ID) {

@@ -35,13 +35,16 @@ enum akin__catalog_mode {
 };
 
 /*
- * Open `path` (absolute). AKIN_EINDEX when it is no catalog or of a newer
- * version, AKIN_ECORRUPT, AKIN_EIO. On failure *catalog owns nothing.
+ * Open `path` (absolute). AKIN_ENOTFOUND when it has no tables yet, AKIN_EINDEX
+ * when it is no catalog or of a newer version, AKIN_ECORRUPT, AKIN_EIO. On
+ * failure *catalog owns nothing.
  */
 akin_status akin__catalog_open(struct akin__catalog *catalog, const char *path,
                                const char *shown, enum akin__catalog_mode mode,
                                akin_error *err);
 void akin__catalog_close(struct akin__catalog *catalog);
+/* AKIN_ENOTFOUND: whoever made the index did not get so far. */
+akin_status akin__catalog_begun(const char *shown, akin_error *err);
 
 /*
  * The statement for `sql` (a literal), fresh, with its parameters bound as

@@ -32,14 +32,20 @@ static bool own_name(const char *name)
     return false;
 }
 
-/* Whether a folder without a catalog holds nothing but an index's beginnings.
- */
+/* That a folder whose catalog is missing or empty holds nothing but an index's
+ * beginnings. */
 static akin_status check_begun(const char *path, akin_error *err)
 {
     struct akin__names names;
     akin_status status = akin__list_folder(path, &names, err);
-    for (size_t i = 0; !status && i < names.count; i++) {
-        if (!own_name(names.name[i]))
+    for (size_t i = 0; i < names.count; i++) {
+        if (strcmp(names.name[i], "rows-0.f32") == 0)
+            status = akin__fail(err, AKIN_ECORRUPT,
+                                "%s: its catalog.db is lost; restore the "
+                                "folder from a copy, or delete it and index "
+                                "again",
+                                path);
+        else if (!status && !own_name(names.name[i]))
             status = akin__fail(err, AKIN_EINDEX,
                                 "%s: is not an akin index but a folder with "
                                 "%s in it; name another",
@@ -66,6 +72,12 @@ out:
     return status;
 }
 
+static bool is_empty(const char *path)
+{
+    struct stat st;
+    return akin__stat(path, &st, NULL) || st.st_size == 0;
+}
+
 /* That there is a folder at `path` that is an index or may become one. */
 static akin_status check_place(const char *path, akin_index_mode mode,
                                akin_error *err)
@@ -85,12 +97,12 @@ static akin_status check_place(const char *path, akin_index_mode mode,
     char *catalog = akin__join(path, "catalog.db");
     if (!catalog)
         return akin__fail(err, AKIN_ENOMEM, "%s: no memory", path);
-    if (!akin__exists(catalog))
-        status =
-            mode == AKIN_INDEX_CREATE
-                ? check_begun(path, err)
-                : akin__fail(err, AKIN_EINDEX,
-                             "%s: is a folder, but not an akin index", path);
+    /* What is in there first: another process may be making it. */
+    status = check_begun(path, err);
+    if (!is_empty(catalog))
+        status = AKIN_OK;
+    else if (!status && mode != AKIN_INDEX_CREATE)
+        status = akin__catalog_begun(path, err);
     akin__free(catalog);
     return status;
 }
