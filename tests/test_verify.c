@@ -449,6 +449,32 @@ static void the_damaged_catalog_is_kept(void)
     clean();
 }
 
+/* Not even its name, its version and whose it is. */
+static void a_first_page_that_is_damaged_tells_nothing(void)
+{
+    static const size_t bytes[] = {0, 15, 60, 63, 68, 71};
+    make_whole();
+    for (size_t i = 0; i <= sizeof bytes / sizeof *bytes; i++) {
+        if (i < sizeof bytes / sizeof *bytes)
+            flip("x.akin/catalog.db", bytes[i]);
+        else
+            run("dd if=/dev/zero of=x.akin/catalog.db bs=4096 count=1 "
+                "conv=notrunc status=none");
+        akin_index *index = NULL;
+        EXPECT_INT(akin_index_open(&index, at("x.akin"), AKIN_INDEX_READ, &err),
+                   AKIN_ECORRUPT);
+        EXPECT(strstr(err.message, "catalog.db: damaged: "));
+        EXPECT(strstr(err.message, "; `akin repair` keeps what holds"));
+        EXPECT_INT(check(akin_index_verify), AKIN_ECORRUPT);
+        EXPECT_INT(check(akin_index_repair), AKIN_OK);
+        EXPECT_INT(report.lost, 0);
+        EXPECT_INT(count_kept(), FILES);
+        EXPECT_INT(check(akin_index_verify), AKIN_OK);
+        run("rm -rf x.akin && cp -r whole x.akin");
+    }
+    clean();
+}
+
 /* Of an older layout, and too small for all pages that a new one begins with.
  */
 static void the_first_page_of_an_old_index_is_mended(void)
@@ -508,11 +534,29 @@ static void what_cannot_be_kept_is_said_with_the_way_out(void)
     clean();
 }
 
+static void what_is_no_catalog_is_not_repaired(void)
+{
+    sqlite3 *db;
+    run("mkdir x.akin");
+    EXPECT_INT(sqlite3_open(at("x.akin/catalog.db"), &db), SQLITE_OK);
+    EXPECT_INT(sqlite3_exec(db, "CREATE TABLE books(title)", NULL, NULL, NULL),
+               SQLITE_OK);
+    sqlite3_close(db);
+    run("cp -r x.akin before");
+    EXPECT_INT(check(akin_index_repair), AKIN_EINDEX);
+    run("diff -r x.akin before");
+    run("touch x.akin/rows-0.f32 before/rows-0.f32"); /* then it was one */
+    EXPECT_INT(check(akin_index_repair), AKIN_ECORRUPT);
+    EXPECT(strstr(err.message, "its table of models is lost"));
+    run("rm x.akin/lock && diff -r x.akin before");
+    clean();
+}
+
 /* What repair makes of x.akin: 1 whole, 0 wrong, 2 nothing could be kept. */
 static int repaired(size_t where)
 {
     const akin_status status = check(akin_index_repair);
-    if (status == AKIN_ECORRUPT || status == AKIN_EINDEX)
+    if (status == AKIN_ECORRUPT)
         return 2;
     const int fits =
         !status && count_kept() >= 0 && check(akin_index_verify) == AKIN_OK;
@@ -665,9 +709,11 @@ int main(void)
     RUN(a_missing_row_file_costs_all_vectors_and_no_file);
     RUN(a_missing_row_file_costs_nothing_of_another_model);
     RUN(the_damaged_catalog_is_kept);
+    RUN(a_first_page_that_is_damaged_tells_nothing);
     RUN(the_first_page_of_an_old_index_is_mended);
     RUN(the_first_page_of_an_index_brought_up_is_mended);
     RUN(what_cannot_be_kept_is_said_with_the_way_out);
+    RUN(what_is_no_catalog_is_not_repaired);
     RUN(a_flip_in_the_catalog_is_found_and_mended);
     RUN(a_flip_in_the_rows_is_found_and_mended);
     RUN(a_repair_that_the_disc_refuses_leaves_the_old_index);

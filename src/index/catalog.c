@@ -17,8 +17,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/cursor.h"
 #include "base/error.h"
+#include "base/file.h"
 #include "base/memory.h"
 #include "base/text.h"
 #include "index/vfs.h"
@@ -268,38 +268,50 @@ akin_status akin__catalog_pages(struct akin__catalog *c,
 
 /* ---------------------------------------------------- opening ---------- */
 
-/* Why a file that cannot be read as a catalog is none: its first 100 bytes,
- * which no checksum covers until the page size is known. */
+static bool any_page_holds(sqlite3_file *file)
+{
+    uint8_t page[AKIN__PAGE_BYTES];
+    sqlite3_int64 bytes = 0;
+    if (file->pMethods->xFileSize(file, &bytes))
+        return false;
+    for (sqlite3_int64 at = 0; at + AKIN__PAGE_BYTES <= bytes;
+         at += AKIN__PAGE_BYTES) {
+        const int rc = file->pMethods->xRead(file, page, sizeof page, at);
+        if ((rc == SQLITE_OK || rc == SQLITE_IOERR_DATA) &&
+            akin__page_holds(page, (uint32_t)(at / AKIN__PAGE_BYTES) + 1))
+            return true;
+    }
+    return false;
+}
+
+/* Whether there are rows beside the catalog. */
+static bool has_rows(const struct akin__catalog *c)
+{
+    const char *path = sqlite3_db_filename(c->db, "main");
+    char *rows = akin__format("%.*srows-0.f32",
+                              (int)(strrchr(path, '/') + 1 - path), path);
+    const bool found = rows && akin__exists(rows);
+    akin__free(rows);
+    return found;
+}
+
+/* Why a file cannot be read as a catalog: it is a damaged one if any page is a
+ * catalog's, or if rows lie beside it. What a first page says whose checksum
+ * does not hold tells nothing. */
 static akin_status explain(const struct akin__catalog *c, int rc,
                            akin_error *err)
 {
     sqlite3_file *file = NULL;
-    uint8_t head[100] = {0};
     if ((rc & 0xff) != SQLITE_NOTADB && (rc & 0xff) != SQLITE_CORRUPT &&
         rc != SQLITE_IOERR_DATA)
         return catalog_fail(c, rc, err);
     if (sqlite3_file_control(c->db, "main", SQLITE_FCNTL_FILE_POINTER, &file) ||
-        !file || !file->pMethods)
+        !file || !file->pMethods || any_page_holds(file) || has_rows(c))
         return catalog_fail(c, rc, err);
-    const int read = file->pMethods->xRead(file, head, sizeof head, 0);
-    if (read != SQLITE_OK && read != SQLITE_IOERR_SHORT_READ)
-        return catalog_fail(c, rc, err);
-    struct akin__cursor at = akin__cursor(head + 60, 40);
-    const uint32_t version = akin__take_uint(&at, 4, true);
-    akin__take(&at, 4);
-    const uint32_t application = akin__take_uint(&at, 4, true);
-    if (memcmp(head, "SQLite format 3", 16) || application != APPLICATION_ID)
-        return akin__fail(err, AKIN_EINDEX,
-                          "%s: is not an akin index, or its catalog.db is "
-                          "damaged",
-                          c->shown);
-    if (version > AKIN__INDEX_VERSION)
-        return akin__fail(err, AKIN_EINDEX,
-                          "%s: has version %lu of the index, this akin reads "
-                          "up to %d; use a newer akin",
-                          c->shown, (unsigned long)version,
-                          AKIN__INDEX_VERSION);
-    return catalog_fail(c, rc, err);
+    return akin__fail(err, AKIN_EINDEX,
+                      "%s: is not an akin index, or its catalog.db is "
+                      "damaged",
+                      c->shown);
 }
 
 static akin_status execute(struct akin__catalog *c, const char *sql,

@@ -49,16 +49,19 @@ static sqlite3_file *real(sqlite3_file *file)
     return (sqlite3_file *)(void *)(ours(file) + 1);
 }
 
-static uint32_t page_checksum(const uint8_t *page, sqlite3_int64 offset)
+static uint32_t page_checksum(const uint8_t *page, uint32_t number)
 {
-    const uint32_t number = (uint32_t)(offset / AKIN__PAGE_BYTES) + 1;
     return akin__crc32(page, CHECKED_BYTES) ^ number;
 }
 
 void akin__page_seal(uint8_t page[AKIN__PAGE_BYTES], uint32_t number)
 {
-    const sqlite3_int64 offset = ((sqlite3_int64)number - 1) * AKIN__PAGE_BYTES;
-    akin__store_le32(page + CHECKED_BYTES, page_checksum(page, offset));
+    akin__store_le32(page + CHECKED_BYTES, page_checksum(page, number));
+}
+
+bool akin__page_holds(const uint8_t page[AKIN__PAGE_BYTES], uint32_t number)
+{
+    return akin__load_le32(page + CHECKED_BYTES) == page_checksum(page, number);
 }
 
 static bool all_zero(const uint8_t *bytes, size_t count)
@@ -66,12 +69,11 @@ static bool all_zero(const uint8_t *bytes, size_t count)
     return bytes[0] == 0 && memcmp(bytes, bytes + 1, count - 1) == 0;
 }
 
-static bool page_holds(const uint8_t *page, int bytes, sqlite3_int64 offset)
+static bool may_pass(const uint8_t *page, int bytes, sqlite3_int64 offset)
 {
     if (bytes != AKIN__PAGE_BYTES || offset % AKIN__PAGE_BYTES)
         return false;
-    return akin__load_le32(page + CHECKED_BYTES) ==
-               page_checksum(page, offset) ||
+    return akin__page_holds(page, (uint32_t)(offset / AKIN__PAGE_BYTES) + 1) ||
            all_zero(page, AKIN__PAGE_BYTES);
 }
 
@@ -93,7 +95,7 @@ static int vfs_read(sqlite3_file *file, void *bytes, int count,
     /* What a short read did not find SQLite has as zeros. */
     if (rc != SQLITE_OK && rc != SQLITE_IOERR_SHORT_READ)
         return rc;
-    if (page_holds(bytes, count, offset))
+    if (may_pass(bytes, count, offset))
         return rc;
     if (!f->bad_page)
         f->bad_page = (uint32_t)(offset / AKIN__PAGE_BYTES) + 1;

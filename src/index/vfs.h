@@ -10,6 +10,7 @@
 #define AKIN_INDEX_VFS_H
 
 #include <sqlite3.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "akin.h"
@@ -21,6 +22,8 @@ const char *akin__vfs(void);
 
 /* Write the checksum of page `number` (from 1) into its last bytes. */
 void akin__page_seal(uint8_t page[AKIN__PAGE_BYTES], uint32_t number);
+/* Whether it is there; never in a page of zeros. */
+bool akin__page_holds(const uint8_t page[AKIN__PAGE_BYTES], uint32_t number);
 
 /* The first page (from 1) of `db` whose checksum did not hold, or 0. */
 uint32_t akin__vfs_bad_page(sqlite3 *db);
