@@ -582,10 +582,10 @@ AKIN_API akin_status akin_index_verify(const char *path,
 /*
  * Make the index at `path` whole again with all that still holds: a new catalog
  * of it takes the old one's place at once, which stays as catalog.db.damaged.
- * What was lost is told to `problem`, and embedded again by the next
- * akin_index_update. An index that is whole is left as it is. AKIN_ECORRUPT
- * when nothing can be kept, not even the table of models; else errors of
- * akin_index_open for writing.
+ * What was mended or lost is told to `problem`; what was lost is embedded again
+ * by the next akin_index_update. An index that is whole is left as it is.
+ * AKIN_ECORRUPT when nothing can be kept, not even the table of models; else
+ * errors of akin_index_open for writing.
  */
 AKIN_API akin_status akin_index_repair(const char *path,
                                        const akin_check_options *options,

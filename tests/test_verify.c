@@ -354,9 +354,35 @@ static void a_damaged_head_costs_nothing(void)
     make_whole();
     flip("x.akin/rows-0.f32", 30);
     EXPECT_INT(check(akin_index_repair), AKIN_OK);
+    EXPECT(has_told("rows-0.f32: its head is damaged"));
+    EXPECT_INT(report.problems, 1);
     EXPECT_INT(report.lost, 0);
     EXPECT_INT(count_kept(), FILES);
     EXPECT_INT(check(akin_index_verify), AKIN_OK);
+    clean();
+}
+
+static void what_is_mended_without_a_loss_is_told(void)
+{
+    static const struct {
+        const char *name;
+        size_t at_byte;
+        const char *problem;
+    } damages[] = {
+        {"x.akin/catalog.db", 5 * 4096 + 4000, "page 6 has a wrong checksum"},
+        {"x.akin/codes-0.u8", 64, "the codes of row 0 are not right"},
+    };
+    make_whole();
+    for (size_t i = 0; i < sizeof damages / sizeof *damages; i++) {
+        flip(damages[i].name, damages[i].at_byte);
+        EXPECT_INT(check(akin_index_repair), AKIN_OK);
+        EXPECT(has_told(damages[i].problem));
+        EXPECT(report.problems > 0);
+        EXPECT_INT(report.lost, 0);
+        EXPECT_INT(report.rows, FILES + 1);
+        EXPECT_INT(count_kept(), FILES);
+        EXPECT_INT(check(akin_index_verify), AKIN_OK);
+    }
     clean();
 }
 
@@ -704,6 +730,7 @@ int main(void)
     RUN(a_whole_index_is_left_alone);
     RUN(a_damaged_row_costs_only_its_picture);
     RUN(a_damaged_head_costs_nothing);
+    RUN(what_is_mended_without_a_loss_is_told);
     RUN(a_row_of_wrong_length_is_no_vector_whatever_its_checksum);
     RUN(a_short_row_file_costs_what_is_cut_off);
     RUN(a_missing_row_file_costs_all_vectors_and_no_file);

@@ -132,13 +132,14 @@ out:
 static akin_status settle_model(struct repair *r, size_t m, akin_error *err)
 {
     struct akin__rows *rows = &r->model[m], probe = *rows;
-    akin_error ignored;
+    akin_error why;
     probe.codes = (struct akin__file){.fd = -1}; /* they are rows' own */
     if (!r->kept[m])
         rows->committed = probe.committed = 0;
-    if (!akin__rows_open(&probe, r->check.index, m, false, &ignored)) {
+    if (!akin__rows_open(&probe, r->check.index, m, false, &why)) {
         akin__rows_close(&probe);
     } else {
+        akin__check_tell(&r->check, NULL, "%s", why.message);
         const akin_status status = akin__rows_mend(rows, err);
         if (status)
             return status;
@@ -471,6 +472,21 @@ static akin_status copy_roots(struct repair *r, akin_error *err)
 
 /* ------------------------------------------------------------ all ------ */
 
+/* Where all was copied, that it was damaged elsewhere: in codes, say, or in
+ * pages that hold no record. */
+static akin_status tell_rest(struct repair *r, akin_error *err)
+{
+    akin_check_options options = r->check.options;
+    akin_check_report found;
+    if (r->check.report->problems)
+        return AKIN_OK;
+    options.size = sizeof options;
+    const akin_status status =
+        akin_index_verify(r->check.index->path, &options, &found, err);
+    r->check.report->problems = found.problems;
+    return damaged(status) ? AKIN_OK : status;
+}
+
 static akin_status copy_all(struct repair *r, akin_error *err)
 {
     akin_status status = AKIN_OK;
@@ -486,6 +502,7 @@ static akin_status copy_all(struct repair *r, akin_error *err)
     for (size_t m = 0; m < r->models; m++)
         AKIN_TRY(settle_model(r, m, err));
     AKIN_TRY(akin__sql_run(&r->to, err, "COMMIT", ""));
+    AKIN_TRY(tell_rest(r, err));
 out:
     return status;
 }
