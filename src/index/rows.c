@@ -81,7 +81,8 @@ static akin_status open_file(struct akin__rows *rows, const akin_index *index,
         return status;
     status = akin__file_open(&rows->file, real, mode, err);
     if (status == AKIN_ENOTFOUND)
-        status = akin__fail(err, AKIN_ECORRUPT, "%s: is missing", shown);
+        status = akin__fail(err, AKIN_ECORRUPT, "%s: is missing" AKIN__WAY_OUT,
+                            shown);
     if (!status) {
         akin__free(rows->file.path);
         rows->file.path = shown;
@@ -102,7 +103,8 @@ akin_status akin__rows_check_size(const struct akin__rows *rows,
     const uint64_t least = akin__row_offset(rows, rows->committed);
     if (bytes < least)
         return akin__fail(
-            err, AKIN_ECORRUPT, "%s: has %llu bytes, %llu rows need %llu",
+            err, AKIN_ECORRUPT,
+            "%s: has %llu bytes, %llu rows need %llu" AKIN__WAY_OUT,
             rows->file.path, (unsigned long long)bytes,
             (unsigned long long)rows->committed, (unsigned long long)least);
     return AKIN_OK;
@@ -120,7 +122,8 @@ akin_status akin__rows_open(struct akin__rows *rows, const akin_index *index,
     AKIN_TRY(akin__file_read(&rows->file, header, sizeof header, 0, err));
     make_header(want, rows);
     AKIN_CHECK(memcmp(header, want, sizeof header) == 0, err, AKIN_ECORRUPT,
-               "%s: its head is damaged or another model's", rows->file.path);
+               "%s: its head is damaged or another model's" AKIN__WAY_OUT,
+               rows->file.path);
 out:
     if (status)
         akin__file_close(&rows->file);
