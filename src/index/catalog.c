@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/cursor.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/memory.h"
@@ -268,6 +269,15 @@ akin_status akin__catalog_pages(struct akin__catalog *c,
 
 /* ---------------------------------------------------- opening ---------- */
 
+static akin_status newer(const struct akin__catalog *c, int64_t version,
+                         akin_error *err)
+{
+    return akin__fail(err, AKIN_EINDEX,
+                      "%s: has version %lld of the index, this akin reads up "
+                      "to %d; use a newer akin",
+                      c->shown, (long long)version, AKIN__INDEX_VERSION);
+}
+
 static bool any_page_holds(sqlite3_file *file)
 {
     uint8_t page[AKIN__PAGE_BYTES];
@@ -295,18 +305,41 @@ static bool has_rows(const struct akin__catalog *c)
     return found;
 }
 
-/* Why a file cannot be read as a catalog: it is a damaged one if any page is a
- * catalog's, or if rows lie beside it. What a first page says whose checksum
- * does not hold tells nothing. */
+/* The version that the first 100 bytes of a catalog claim, 0 if they are
+ * none's.
+ */
+static uint32_t claimed_version(sqlite3_file *file)
+{
+    uint8_t head[100] = {0};
+    const int rc = file->pMethods->xRead(file, head, sizeof head, 0);
+    if ((rc != SQLITE_OK && rc != SQLITE_IOERR_SHORT_READ) ||
+        memcmp(head, "SQLite format 3", 16) != 0)
+        return 0;
+    struct akin__cursor at = akin__cursor(head + 60, 40);
+    const uint32_t version = akin__take_uint(&at, 4, true);
+    akin__take(&at, 4);
+    return akin__take_uint(&at, 4, true) == APPLICATION_ID ? version : 0;
+}
+
+/* Why a file cannot be read as a catalog. What a first page says whose checksum
+ * does not hold tells little, but a version that may come one day is not what a
+ * repair should try itself at. Else it is a damaged catalog if any page is a
+ * catalog's, or if rows lie beside it. */
 static akin_status explain(const struct akin__catalog *c, int rc,
                            akin_error *err)
 {
+    enum { SOME_DAY = 256 };
     sqlite3_file *file = NULL;
     if ((rc & 0xff) != SQLITE_NOTADB && (rc & 0xff) != SQLITE_CORRUPT &&
         rc != SQLITE_IOERR_DATA)
         return catalog_fail(c, rc, err);
     if (sqlite3_file_control(c->db, "main", SQLITE_FCNTL_FILE_POINTER, &file) ||
-        !file || !file->pMethods || any_page_holds(file) || has_rows(c))
+        !file || !file->pMethods)
+        return catalog_fail(c, rc, err);
+    const uint32_t version = claimed_version(file);
+    if (version > AKIN__INDEX_VERSION && version < SOME_DAY)
+        return newer(c, version, err);
+    if (any_page_holds(file) || has_rows(c))
         return catalog_fail(c, rc, err);
     return akin__fail(err, AKIN_EINDEX,
                       "%s: is not an akin index, or its catalog.db is "
@@ -419,10 +452,7 @@ static akin_status check_identity(struct akin__catalog *c,
         return akin__fail(err, AKIN_EINDEX, "%s: is not an akin index",
                           c->shown);
     } else if (version < 1 || version > AKIN__INDEX_VERSION) {
-        return akin__fail(err, AKIN_EINDEX,
-                          "%s: has version %lld of the index, this akin reads "
-                          "up to %d; use a newer akin",
-                          c->shown, (long long)version, AKIN__INDEX_VERSION);
+        return newer(c, version, err);
     }
     c->version =
         mode == AKIN__CATALOG_READ ? (int)version : AKIN__INDEX_VERSION;
