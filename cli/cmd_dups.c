@@ -327,8 +327,9 @@ static int open_page(struct dups *d)
     const akin_decode_options options = {.size = sizeof options,
                                          .limits = &d->values->limits};
     akin_error err;
-    if (!d->values->html)
-        return 0;
+    const int spared = cli_spare_picture(d->values, d->values->html);
+    if (spared || !d->values->html)
+        return spared;
     if (akin_decoder_open(&d->decoder, CLI_DECODER, &options, &err) ||
         akin__page_open(&d->page, d->values->html, "Copies of pictures",
                         d->path, d->decoder, &err))

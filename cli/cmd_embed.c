@@ -246,7 +246,7 @@ static int check(struct embed *e)
         return cli_wrong(values, "--json and --format npy exclude each other");
     if (e->npy && !values->output)
         return cli_wrong(values, "--format npy needs -o FILE");
-    return 0;
+    return cli_spare_picture(values, values->output);
 }
 
 static int open_all(struct embed *e)

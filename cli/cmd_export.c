@@ -61,7 +61,7 @@ static int check_target(const struct cli_values *values, size_t format)
         return cli_wrong(values, "--to and --table are for --format pgvector");
     if (format != PGVECTOR && !values->output)
         return cli_wrong(values, "-o FILE is needed");
-    return 0;
+    return cli_spare_picture(values, values->output);
 }
 
 /* The one that --model names, or the only one there is. */

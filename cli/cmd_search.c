@@ -286,8 +286,9 @@ static int open_page(struct search *s)
     const akin_decode_options options = {.size = sizeof options,
                                          .limits = &s->values->limits};
     akin_error err;
-    if (!s->values->html)
-        return 0;
+    const int spared = cli_spare_picture(s->values, s->values->html);
+    if (spared || !s->values->html)
+        return spared;
     if (akin_decoder_open(&s->decoder, CLI_DECODER, &options, &err) ||
         akin__page_open(&s->page, s->values->html, "The most similar pictures",
                         s->path, s->decoder, &err))

@@ -563,17 +563,13 @@ static int parse(const struct cli_command *command, int argc, char **argv,
     return code;
 }
 
-/* A word too few before the file to write, and it is somebody's photo. */
-static int spare_pictures(const struct cli_values *values)
+int cli_spare_picture(const struct cli_values *values, const char *written)
 {
-    const char *const written[] = {values->output, values->html};
     struct stat st;
-    for (size_t i = 0; i < 2; i++)
-        if (written[i] && akin__image_suffix(written[i]) &&
-            !akin__stat(written[i], &st, NULL) && S_ISREG(st.st_mode))
-            return cli_wrong(values, "%s is a picture and would be lost",
-                             written[i]);
-    return 0;
+    if (!written || !akin__image_suffix(written) ||
+        akin__stat(written, &st, NULL) || !S_ISREG(st.st_mode))
+        return 0;
+    return cli_wrong(values, "%s is a picture and would be lost", written);
 }
 
 static int run(const char *above, const struct cli_command *command, int argc,
@@ -593,8 +589,7 @@ static int run(const char *above, const struct cli_command *command, int argc,
     if (!any && values->words > command->most)
         return cli_wrong(values, "one word too many: %s",
                          values->word[command->most]);
-    const int spared = spare_pictures(values);
-    return spared ? spared : command->run(values);
+    return command->run(values);
 }
 
 int cli_dispatch(const char *above, const struct cli_command *const *table,

@@ -82,6 +82,10 @@ struct cli_command {
 int cli_dispatch(const char *above, const struct cli_command *const *table,
                  int argc, char **argv);
 
+/* Wrong use when `written` (NULL: nothing is) is a picture that is there: a
+ * word was missing before it. An exit code. */
+int cli_spare_picture(const struct cli_values *values, const char *written);
+
 /* Say what is wrong with the command line and how to learn more; CLI_WRONG. */
 int cli_wrong(const struct cli_values *values, const char *format, ...)
     __attribute__((format(printf, 2, 3)));

@@ -756,7 +756,9 @@ class Embed(Case):
             before = f.read()
         self.akin('embed', self.names[1], '--model', CLIP, '--format', 'npy',
                   '-o', self.names[0], code=2)
-        self.akin('search', self.names[1], '--html', self.names[0], code=2)
+        self.index()
+        self.akin('search', self.names[1], '-i', 'x.akin', '--html',
+                  self.names[0], code=2)
         with open(self.path(self.names[0]), 'rb') as f:
             self.assertEqual(f.read(), before)
 
