@@ -382,7 +382,7 @@ static int check(const struct score *s)
                             "of pictures that are neither");
     if (v->train && !v->whiten && !v->score_norm)
         return cli_wrong(v, "--train is for --whiten or --score-norm");
-    return 0;
+    return cli_spare_picture(v, v->output);
 }
 
 static int run(const struct cli_values *values)

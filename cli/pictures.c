@@ -215,13 +215,12 @@ int cli_embed_pictures(const struct cli_values *values,
 {
     struct work work = {
         .values = values, .models = models, .visit = visit, .context = context};
-    akin_error err;
     cli_catch_stop();
     akin__lock_open(&work.lock);
     work.code = open_work(&work);
     if (!work.code)
         akin__parallel((int)work.threads, values->words, embed_file, &work,
-                       &err);
+                       NULL);
     cli_meter_clear(&work.meter);
     close_work(&work);
     akin__lock_close(&work.lock);

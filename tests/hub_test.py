@@ -108,6 +108,14 @@ class Pulling(Case):
             sorted([sha256(self.weights), git_hash(self.files["config.json"]),
                     git_hash(self.files["preprocessor_config.json"])]))
 
+    def test_the_processor_of_transformers_5_is_fetched(self):
+        files = dict(self.files)
+        files["processor_config.json"] = b'{"image_processor": %s}' % \
+            files.pop("preprocessor_config.json")
+        self.hub.add(REPO, COMMIT, files)
+        self.expect(self.pull(), OK)
+        self.assert_whole(REPO, COMMIT, files)
+
     def test_a_revision_with_slashes_is_quoted_and_kept_as_python_does(self):
         self.hub.add(REPO, OTHER, self.files, ref="refs/pr/15")
         self.expect(self.run_("--revision", "refs/pr/15", "pull", REPO), OK)

@@ -22,6 +22,16 @@ enum { DIM = 4 };
 static char home[64]; /* the folder that holds all that is made here */
 static akin_error err;
 
+/* A database of another program at `path`, in the place of a catalog. */
+static inline void make_other_database(const char *path)
+{
+    sqlite3 *db;
+    EXPECT_INT(sqlite3_open(path, &db), SQLITE_OK);
+    EXPECT_INT(sqlite3_exec(db, "CREATE TABLE books(title)", NULL, NULL, NULL),
+               SQLITE_OK);
+    sqlite3_close(db);
+}
+
 /* In memory where there is such a disc: thousands of syncs are quick there, and
  * no test here pulls the plug. */
 static inline int make_home(void)

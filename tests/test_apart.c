@@ -16,6 +16,7 @@
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -774,6 +775,29 @@ static void work_goes_on_in_the_sandbox(void)
     EXPECT_INT(how, 0);
 }
 
+/* It fails in a process that may have no more files. Here nobody ever speaks.
+ */
+static void a_poll_that_fails_is_no_wait(void)
+{
+    const struct rlimit none = {0, 0};
+    struct akin__process process = {0};
+    int ends[2], how = -1;
+    char byte;
+    EXPECT_INT(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, ends), 0);
+    process.socket = ends[0];
+    const pid_t child = fork();
+    if (child == 0) {
+        alarm(5);
+        if (setrlimit(RLIMIT_NOFILE, &none))
+            _exit(2);
+        _exit(akin__process_hear(&process, &byte, 1, 1) != AKIN__GONE);
+    }
+    EXPECT_INT(waitpid(child, &how, 0), child);
+    EXPECT_INT(how, 0);
+    close(ends[0]);
+    close(ends[1]);
+}
+
 int main(int argc, char **argv)
 {
     if (argc == 2 && strcmp(argv[1], AKIN__SERVE_ARGUMENT) == 0)
@@ -804,6 +828,7 @@ int main(int argc, char **argv)
         RUN(what_was_killed_is_tried_again_and_what_crashed_is_not);
         RUN(forbidden_calls_kill);
         RUN(work_goes_on_in_the_sandbox);
+        RUN(a_poll_that_fails_is_no_wait);
     }
     RUN(decoders_killed_at_random_moments);
     return scene_close();

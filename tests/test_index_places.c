@@ -108,12 +108,8 @@ static void rows_without_a_catalog_are_no_beginning(void)
 
 static void another_programs_catalog_is_left_alone(void)
 {
-    sqlite3 *db;
     run("mkdir d e");
-    EXPECT_INT(sqlite3_open(at("d/catalog.db"), &db), SQLITE_OK);
-    EXPECT_INT(sqlite3_exec(db, "CREATE TABLE books(title)", NULL, NULL, NULL),
-               SQLITE_OK);
-    sqlite3_close(db);
+    make_other_database(at("d/catalog.db"));
     run("cp d/catalog.db before && echo no database > e/catalog.db");
     EXPECT_INT(refusal("d", AKIN_INDEX_READ), AKIN_EINDEX);
     EXPECT_INT(refusal("d", AKIN_INDEX_CREATE), AKIN_EINDEX);

@@ -562,12 +562,8 @@ static void what_cannot_be_kept_is_said_with_the_way_out(void)
 
 static void what_is_no_catalog_is_not_repaired(void)
 {
-    sqlite3 *db;
     run("mkdir x.akin");
-    EXPECT_INT(sqlite3_open(at("x.akin/catalog.db"), &db), SQLITE_OK);
-    EXPECT_INT(sqlite3_exec(db, "CREATE TABLE books(title)", NULL, NULL, NULL),
-               SQLITE_OK);
-    sqlite3_close(db);
+    make_other_database(at("x.akin/catalog.db"));
     run("cp -r x.akin before");
     EXPECT_INT(check(akin_index_repair), AKIN_EINDEX);
     run("diff -r x.akin before");

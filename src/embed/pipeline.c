@@ -434,8 +434,8 @@ static void tell_stages(struct pipeline *pipeline)
  * How many pictures a worker gathers for a model. A card takes hundreds at
  * once, but it is faster than all workers can decode, and outcomes are staged
  * and told only when a batch is done: so each worker has several batches of a
- * small folder, and none of a large one takes long. It is a half or a quarter
- * of what the card takes, for which the card wastes nothing.
+ * small folder, and none of a large one takes long. What the card takes is
+ * halved for that, since its batches are recorded by halves.
  */
 static size_t in_hand(const struct pipeline *pipeline, const akin_model *model)
 {
